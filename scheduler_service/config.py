@@ -1,0 +1,146 @@
+"""The service's configuration: every environment variable it reads, typed, with its default.
+
+This module is the only reader of the environment. A wrong value stops the start with a message that names
+the variable; README's table and `.env.dist` are held to these fields by a test.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+QUEUE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class ConfigurationError(Exception):
+    """A variable of the environment has a value that the service cannot run with."""
+
+
+class Config(BaseSettings):
+    """One field per environment variable; the variable's name is the field's name in capitals."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    secret_key: str = Field("", description="Django's secret; production refuses to start without one.")
+    allowed_hosts: CommaSeparated = Field((), description="Host names the API answers to, comma-separated.")
+    csrf_trusted_origins: CommaSeparated = Field(
+        (), description="Origins (https://…) that may post forms, comma-separated."
+    )
+    database_url: str = Field("", description="postgres://… or sqlite:///…; empty: SQLite in the data folder.")
+    celery_broker_url: str = Field(
+        "", description="redis://…, redis+socket://… or amqp://…; empty: the socket in the data folder."
+    )
+    scheduler_data_dir: Path = Field(
+        PROJECT_DIR / ".data", description="Folder of the embedded database, broker socket and logs."
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    trust_proxy_headers: bool = Field(
+        False, description="Believe X-Forwarded-Proto; only behind a proxy that sets it."
+    )
+    https_only: bool = Field(True, description="Production: redirect to HTTPS, secure cookies, HSTS.")
+
+    batch_max_tasks: int = Field(10_000, ge=1, le=100_000, description="Most tasks in one batch request.")
+    max_body_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body, in bytes.")
+    max_arguments_bytes: int = Field(
+        256 * 1024, ge=64, description="Largest `arguments` of one task, in bytes of JSON."
+    )
+    max_result_bytes: int = Field(
+        2**20, ge=64, description="Largest `result` of one task, in bytes of JSON."
+    )
+
+    default_max_attempts: int = Field(3, ge=1, le=100, description="Attempts, if task and operation say none.")
+    default_timeout_seconds: float = Field(
+        300, gt=0, description="Time limit of an attempt, if task and operation say none."
+    )
+    max_timeout_seconds: float = Field(3600, gt=0, description="Longest time limit that is accepted.")
+    timeout_grace_seconds: float = Field(
+        5, ge=0, description="Time a handler has to clean up after its limit, before its process is ended."
+    )
+    retry_base_seconds: float = Field(2, gt=0, description="Longest wait before the second attempt.")
+    retry_cap_seconds: float = Field(3600, gt=0, description="Longest wait before any attempt.")
+
+    lease_seconds: float = Field(
+        60, ge=3, le=3600, description="How long a silent worker keeps a task before it is rescued."
+    )
+    claim_size: int = Field(100, ge=1, le=1000, description="Most quick tasks taken in one claim.")
+    slice_seconds: float = Field(
+        0.1, gt=0, le=5, description="How long claimed quick tasks may wait behind each other."
+    )
+    drain_seconds: float = Field(
+        5, gt=0, le=60, description="How long one ring keeps a worker process busy before it rings again."
+    )
+    dedicated_queues: CommaSeparated = Field(
+        (), description="Queues with workers of their own (`-Q name`); all others share the queue `tasks`."
+    )
+    task_events: bool = Field(True, description="Send the events that Flower shows, one set per task.")
+
+    tick_slice: int = Field(1000, ge=1, le=10_000, description="Most schedules fired in one transaction.")
+    catch_up_window_seconds: float = Field(
+        86_400, ge=0, description="How far back a missed occurrence may lie to be fired late."
+    )
+    late_after_seconds: float = Field(
+        60, gt=0, description="An occurrence fired later than this has the verdict LATE."
+    )
+    rescue_interval_seconds: float = Field(5, gt=0, description="Pause between looks for expired leases.")
+    prune_interval_seconds: float = Field(60, gt=0, description="Pause between prunings of old tasks.")
+    retention_success_days: float = Field(30, ge=0, description="Days to keep SUCCESS tasks; 0 keeps them.")
+    retention_error_days: float = Field(90, ge=0, description="Days to keep ERROR tasks; 0 keeps them.")
+    retention_cancelled_days: float = Field(
+        30, ge=0, description="Days to keep CANCELLED tasks; 0 keeps them."
+    )
+    retention_expired_days: float = Field(30, ge=0, description="Days to keep EXPIRED tasks; 0 keeps them.")
+    health_max_lag_seconds: float = Field(
+        120, gt=0, description="`/health/ready` reports `lagging` when due work has waited longer."
+    )
+
+    @field_validator("allowed_hosts", "csrf_trusted_origins", "dedicated_queues", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("dedicated_queues")
+    @classmethod
+    def _queue_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.match(QUEUE_NAME, name) or name == "scheduler":
+                raise ValueError(f"{name!r} is not a queue name; use letters, digits, '_', '.', '-'")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+            raise ValueError("use DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        return value.upper()
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _broker(cls, value: str) -> str:
+        if value and not value.startswith(BROKER_SCHEMES):
+            raise ValueError(f"start it with one of {', '.join(BROKER_SCHEMES)}")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if value and not re.match(r"^(postgres|postgresql|sqlite)://", value):
+            raise ValueError("start it with postgres:// or sqlite://")
+        return value
+
+
+def load() -> Config:
+    """Read the environment.
+
+    Raises ConfigurationError with one line per wrong variable, naming it and saying what would do.
+    """
+    try:
+        return Config()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("The environment is not usable:\n  " + "\n  ".join(lines)) from None

@@ -1,0 +1,196 @@
+"""Settings that every environment shares. Values come from `scheduler_service.config`, never from here."""
+
+import sys
+from typing import Any
+
+import dj_database_url
+
+from scheduler_service import config as configuration
+
+try:
+    CONFIG = configuration.load()
+except configuration.ConfigurationError as error:
+    # A traceback would bury the one line that matters.
+    sys.exit(str(error))
+
+BASE_DIR = configuration.PROJECT_DIR
+DATA_DIR = CONFIG.scheduler_data_dir.resolve()
+
+SECRET_KEY = CONFIG.secret_key
+DEBUG = False
+ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
+CSRF_TRUSTED_ORIGINS = list(CONFIG.csrf_trusted_origins)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_filters",
+    "rest_framework",
+    "drf_standardized_errors",
+    "drf_yasg",
+    "scheduler_service",
+    "tasks_app",
+    "schedules_app",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "scheduler_service.urls"
+WSGI_APPLICATION = "scheduler_service.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+SQLITE_OPTIONS: dict[str, Any] = {
+    # IMMEDIATE: a transaction that reads first and writes later would otherwise fail with "database is locked"
+    # at once, without waiting for the timeout.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+}
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "application_name": "scheduler_service",
+    "connect_timeout": 5,
+    # A forgotten open transaction would keep vacuum from the hot rows, and bloat the task table.
+    "options": "-c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+
+def _database() -> dict[str, Any]:
+    url = CONFIG.database_url or f"sqlite:///{DATA_DIR / 'scheduler.sqlite3'}"
+    database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
+    is_sqlite = database["ENGINE"].endswith("sqlite3")
+    database["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else POSTGRES_OPTIONS), **database.get("OPTIONS", {})}
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+APPEND_SLASH = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# The JSON parser holds requests to CONFIG.max_body_bytes and answers 413; Django's own limit answers HTML.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["scheduler_service.json.StrictJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["scheduler_service.json.StrictJSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_SCHEMA_CLASS": "rest_framework.schemas.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_FORMATTER_CLASS": "scheduler_service.errors.ProblemFormatter",
+    "EXCEPTION_HANDLER_CLASS": "scheduler_service.errors.ProblemHandler",
+    "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
+    "NESTED_FIELD_SEPARATOR": "/",
+}
+SWAGGER_SETTINGS = {
+    "USE_SESSION_AUTH": False,
+    "SECURITY_DEFINITIONS": {},
+    "VALIDATOR_URL": None,
+    "DEFAULT_INFO": "scheduler_service.swagger.INFO",
+    "DEFAULT_AUTO_SCHEMA_CLASS": "scheduler_service.swagger.ProblemAwareSchema",
+}
+SWAGGER_USE_COMPAT_RENDERERS = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": CONFIG.log_level},
+    "loggers": {"django.request": {"level": "ERROR"}},
+}
+
+# --- Celery (read by scheduler_service.celery under the CELERY_ prefix) ------------------------------------
+
+# The fix-up closes the database connection after every Celery task unless this is set (celery #10554).
+CELERY_DB_REUSE_MAX = 10_000
+
+CELERY_BROKER_URL = CONFIG.celery_broker_url or f"redis+socket://{DATA_DIR / 'broker.sock'}"
+_is_amqp = CELERY_BROKER_URL.startswith("amqp")
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
+    if _is_amqp
+    else {
+        # Without these a publish to a stopped Redis hangs for ever, even with retry=False.
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 10,
+        "global_keyprefix": "scheduler-service:",
+        # One list per queue: the task's row decides the priority, not the message.
+        "priority_steps": [0],
+        **({} if CELERY_BROKER_URL.startswith("redis+socket") else {"socket_keepalive": True}),
+    }
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 2
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+# Acknowledge early: the row's lease, not the message, is what survives a crash.
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_WORKER_POOL = "prefork"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = not _is_amqp
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_TASK_TIME_LIMIT = CONFIG.max_timeout_seconds + CONFIG.timeout_grace_seconds + CONFIG.drain_seconds + 60
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
+CELERY_WORKER_SEND_TASK_EVENTS = CONFIG.task_events
+CELERY_TASK_SEND_SENT_EVENT = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "tasks"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BEAT_SCHEDULER = "scheduler_service.beat:BoundedScheduler"

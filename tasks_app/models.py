@@ -1,0 +1,121 @@
+"""The task store's tables: columns, constraints, indexes. No behaviour; `store` is the only writer."""
+
+import uuid
+
+import uuid_utils.compat
+from django.db import models
+from django.db.models import F, Q
+
+from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status
+
+
+def new_id() -> uuid.UUID:
+    """A time-ordered UUID (RFC 9562, version 7), monotonic within a process: creation order is id order."""
+    return uuid_utils.compat.uuid7()
+
+
+def _choices(words: type[Status] | type[Outcome]) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in words]
+
+
+class Task(models.Model):
+    """A stored request to run one operation. See docs/lifecycle.md for its states."""
+
+    task_id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    operation = models.CharField(max_length=200)
+    arguments = models.JSONField(default=dict)
+    priority = models.SmallIntegerField(default=5)
+    queue = models.CharField(max_length=64, default="tasks")
+    tags = models.JSONField(default=list)
+
+    status = models.CharField(max_length=9, choices=_choices(Status))
+    result = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    progress = models.JSONField(null=True)
+
+    attempt = models.SmallIntegerField(default=0)
+    max_attempts = models.SmallIntegerField()
+    crashes = models.SmallIntegerField(default=0)
+    fence = models.BigIntegerField(default=0)
+    worker = models.CharField(max_length=200, default="")
+    lease_expires_at = models.DateTimeField(null=True)
+    timeout_seconds = models.FloatField()
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    run_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    # No foreign keys: a deleted schedule or a pruned task must not touch terminal rows, which never change.
+    task_schedule = models.UUIDField(null=True)
+    retry_of = models.UUIDField(null=True)
+
+    class Meta:
+        db_table = "tasks_task"
+        constraints = [
+            models.CheckConstraint(name="task_status_known", condition=Q(status__in=[s.value for s in Status])),
+            models.CheckConstraint(name="task_priority_range", condition=Q(priority__range=(0, 9))),
+            models.CheckConstraint(
+                name="task_attempts_bounded",
+                condition=Q(attempt__gte=0, max_attempts__gte=1, attempt__lte=F("max_attempts")),
+            ),
+            models.CheckConstraint(
+                name="task_lease_iff_started",
+                condition=Q(status="STARTED", lease_expires_at__isnull=False, attempt__gte=1)
+                | (~Q(status="STARTED") & Q(lease_expires_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="task_finished_iff_terminal",
+                condition=Q(status__in=sorted(TERMINAL), finished_at__isnull=False)
+                | (~Q(status__in=sorted(TERMINAL)) & Q(finished_at__isnull=True)),
+            ),
+        ]
+        indexes = [
+            # The claim reads this index from its start; finished rows never enter it.
+            models.Index("queue", "priority", "run_at", "task_id", name="task_claim", condition=Q(status="PENDING")),
+            models.Index("run_at", name="task_promote", condition=Q(status__in=["SCHEDULED", "RETRY"])),
+            # Keyed by id, not by the lease: a heartbeat then stays a heap-only update.
+            models.Index("task_id", name="task_started", condition=Q(status="STARTED")),
+            models.Index(
+                "expires_at",
+                name="task_expire",
+                condition=Q(status__in=sorted(WAITING), expires_at__isnull=False),
+            ),
+            models.Index("status", "finished_at", name="task_prune", condition=Q(finished_at__isnull=False)),
+            models.Index(
+                "task_schedule", "task_id", name="task_of_schedule", condition=Q(task_schedule__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.task_id}"
+
+
+class Attempt(models.Model):
+    """One numbered run of a task, written once when it ends; the running one stands in the task's row."""
+
+    # No database constraint: checking it costs a quarter of the finishing rate, and only `store` writes here.
+    task = models.ForeignKey(Task, models.DO_NOTHING, related_name="attempts", db_constraint=False, db_index=False)
+    number = models.SmallIntegerField()
+    fence = models.BigIntegerField()
+    worker = models.CharField(max_length=200)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    runtime_seconds = models.FloatField(null=True)
+    outcome = models.CharField(max_length=9, choices=_choices(Outcome))
+    error = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "tasks_attempt"
+        constraints = [
+            # One ending per claim: the fence names the claim. Also the index that finds a task's attempts.
+            models.UniqueConstraint(fields=["task", "fence"], name="attempt_once"),
+            models.CheckConstraint(
+                name="attempt_outcome_known", condition=Q(outcome__in=[o.value for o in Outcome])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.task_id}"
