@@ -1,9 +1,9 @@
-"""Task schedules and their occurrences: columns, constraints, indexes. No behaviour; `store` is the only writer."""
+"""Task schedules and their occurrences: columns, constraints, indexes. No behaviour: `store` writes."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
-from tasks_app.models import new_id
+from tasks_app.ids import new_id
 
 VERDICTS = ("FIRED", "LATE", "SKIPPED")
 
@@ -31,9 +31,11 @@ class TaskSchedule(models.Model):
 
     # The first occurrence that has no verdict yet, in UTC; null when none is left.
     next_run_at = models.DateTimeField(null=True)
+    # The nominal time of the latest occurrence that gave a task.
     last_run_at = models.DateTimeField(null=True)
     tasks_created = models.PositiveIntegerField(default=0)
     paused_at = models.DateTimeField(null=True)
+    pause_note = models.CharField(max_length=200, default="")
     revision = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -41,10 +43,22 @@ class TaskSchedule(models.Model):
     class Meta:
         db_table = "schedules_taskschedule"
         constraints = [
+            # Spelled with IS NULL: a bare comparison with NULL is unknown, and a CHECK lets unknown pass.
             models.CheckConstraint(
                 name="schedule_has_recurrence",
-                condition=Q(every_x_days__gte=1) | Q(every_x_hours__gte=1),
+                condition=Q(every_x_days__isnull=False) | Q(every_x_hours__isnull=False),
             ),
+            models.CheckConstraint(
+                name="schedule_intervals_positive",
+                condition=(Q(every_x_days__isnull=True) | Q(every_x_days__gte=1))
+                & (Q(every_x_hours__isnull=True) | Q(every_x_hours__gte=1)),
+            ),
+            models.CheckConstraint(
+                name="schedule_ends_after_start",
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")),
+            ),
+            # What a task's own constraints refuse must not get as far as a tick: it would stop the slice.
+            models.CheckConstraint(name="schedule_attempts_positive", condition=Q(max_attempts__gte=1)),
             models.CheckConstraint(name="schedule_priority_range", condition=Q(priority__range=(0, 9))),
             models.CheckConstraint(
                 name="schedule_times_positive",
@@ -54,7 +68,9 @@ class TaskSchedule(models.Model):
         indexes = [
             # A tick reads this from its start: what it costs depends on what is due, not on what exists.
             models.Index(
-                "next_run_at", name="schedule_due", condition=Q(paused_at__isnull=True, next_run_at__isnull=False)
+                "next_run_at",
+                name="schedule_due",
+                condition=Q(paused_at__isnull=True, next_run_at__isnull=False),
             ),
         ]
 
@@ -63,14 +79,22 @@ class TaskSchedule(models.Model):
 
 
 class Occurrence(models.Model):
-    """One nominal time of a schedule and its verdict: the ledger. It outlives the pruned task."""
+    """One nominal time of a schedule and its verdict: the ledger. It outlives the pruned task.
 
-    task_schedule = models.ForeignKey(TaskSchedule, models.CASCADE, related_name="occurrences", db_index=False)
+    After a long outage one SKIPPED row may stand for a run of `count` occurrences, from `occurs_at` to
+    `last_occurs_at`, so that two weeks of downtime do not flood the ledger.
+    """
+
+    task_schedule = models.ForeignKey(
+        TaskSchedule, models.CASCADE, related_name="occurrences", db_index=False
+    )
     occurs_at = models.DateTimeField()
     verdict = models.CharField(max_length=7, choices=[(v, v) for v in VERDICTS])
     reason = models.CharField(max_length=40, default="")
     decided_at = models.DateTimeField()
     task_id = models.UUIDField(null=True)
+    count = models.PositiveBigIntegerField(default=1)
+    last_occurs_at = models.DateTimeField(null=True)
     revision = models.PositiveIntegerField()
 
     class Meta:
@@ -82,6 +106,11 @@ class Occurrence(models.Model):
                 name="occurrence_task_iff_fired",
                 condition=Q(verdict="SKIPPED", task_id__isnull=True)
                 | (~Q(verdict="SKIPPED") & Q(task_id__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="occurrence_count_iff_run",
+                condition=Q(count=1, last_occurs_at__isnull=True)
+                | Q(count__gte=2, verdict="SKIPPED", last_occurs_at__gt=F("occurs_at")),
             ),
         ]
 
