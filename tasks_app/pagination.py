@@ -1,0 +1,155 @@
+"""Keyset pages for lists of any size: a page costs what it shows, wherever it lies. Nothing is counted.
+
+Every ordering ends with the primary key, so that each row has one place: rows that come or go between two pages
+shift nothing, and any number of rows may share a value.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.core import signing
+from django.db.models import Model, Q, QuerySet
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import ErrorDetail
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+from rest_framework.views import APIView
+
+from scheduler_service.errors import QueryError
+
+
+class Cursor(NamedTuple):
+    """A place in an ordered list: beyond the row with this `value` and primary key, or before it."""
+
+    is_backward: bool
+    value: Any
+    pk: str
+
+
+class KeysetPagination(BasePagination):
+    """Pages by `cursor` (opaque, signed), `page_size` and `ordering`.
+
+    The view's `orderings` maps each allowed ordering to a column with its sign, such as `{"-run_at": "-run_at"}`;
+    the first is the default. The column `pk` orders by the primary key alone. An ordering by a nullable column
+    lists only the rows that have a value there.
+    """
+
+    page_size = 50
+    max_page_size = 1000
+    parameters = ("cursor", "page_size", "ordering")
+
+    request: Request
+    page: list[Any]
+    has_next: bool
+    has_previous: bool
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        """The rows of the page that the request asks for; raises QueryError for wrong parameters."""
+        orderings: Mapping[str, str] = view.orderings  # type: ignore[union-attr]
+        self.request = request
+        self.ordering = self._ordering(request, orderings)
+        column = orderings[self.ordering]
+        self.field, self.is_descending = column.lstrip("-"), column.startswith("-")
+        # A cursor holds a place in one list only; the salt makes it worthless for another list or ordering.
+        self.salt = f"cursor:{queryset.model._meta.label}:{self.ordering}"
+        cursor = self._cursor(request)
+        self._read(queryset, cursor, self._page_size(request))
+        return self.page
+
+    def _read(self, queryset: QuerySet[Any], cursor: Cursor | None, size: int) -> None:
+        is_backward = cursor is not None and cursor.is_backward
+        rows = list(self._ordered(queryset, cursor, is_backward)[: size + 1])
+        has_more = len(rows) > size
+        self.page = rows[:size][::-1] if is_backward else rows[:size]
+        self.has_next = is_backward or has_more
+        self.has_previous = has_more if is_backward else cursor is not None
+
+    def _ordered(self, queryset: QuerySet[Any], cursor: Cursor | None, is_backward: bool) -> QuerySet[Any]:
+        sign = "-" if self.is_descending != is_backward else ""
+        if self.field == "pk":
+            queryset = queryset.order_by(f"{sign}pk")
+        else:
+            queryset = queryset.filter(**{f"{self.field}__isnull": False})
+            queryset = queryset.order_by(f"{sign}{self.field}", f"{sign}pk")
+        return queryset if cursor is None else queryset.filter(self._beyond(cursor, "lt" if sign else "gt"))
+
+    def _beyond(self, cursor: Cursor, operator: str) -> Q:
+        later_pk = Q(**{f"pk__{operator}": cursor.pk})
+        if self.field == "pk":
+            return later_pk
+        later = Q(**{f"{self.field}__{operator}": cursor.value})
+        # The first condition says nothing new, but it is the one that an index can start from.
+        return Q(**{f"{self.field}__{operator}e": cursor.value}) & (later | later_pk)
+
+    def _ordering(self, request: Request, orderings: Mapping[str, str]) -> str:
+        ordering = request.query_params.get("ordering", next(iter(orderings)))
+        if ordering not in orderings:
+            raise _refuse("ordering", f"Use one of: {', '.join(orderings)}.")
+        return ordering
+
+    def _page_size(self, request: Request) -> int:
+        text = request.query_params.get("page_size", str(self.page_size))
+        if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= self.max_page_size:
+            raise _refuse("page_size", f"Use a whole number from 1 to {self.max_page_size}.")
+        return int(text)
+
+    def _cursor(self, request: Request) -> Cursor | None:
+        text = request.query_params.get("cursor")
+        if text is None:
+            return None
+        try:
+            return Cursor(*signing.loads(text, salt=self.salt))
+        except signing.BadSignature:
+            raise _refuse(
+                "cursor", "Take it from `next` or `previous` of a page with the same ordering, unchanged."
+            ) from None
+
+    def _link(self, row: Model, *, is_backward: bool) -> str:
+        value = None if self.field == "pk" else getattr(row, self.field)
+        value = value.isoformat() if isinstance(value, datetime) else value
+        text = signing.dumps(Cursor(is_backward, value, str(row.pk)), salt=self.salt)
+        return replace_query_param(self.request.build_absolute_uri(), "cursor", text)
+
+    def get_next_link(self) -> str | None:
+        """The address of the page after this one."""
+        return self._link(self.page[-1], is_backward=False) if self.has_next and self.page else None
+
+    def get_previous_link(self) -> str | None:
+        """The address of the page before this one; from an empty page, that of the first page."""
+        if not self.page:
+            return (
+                remove_query_param(self.request.build_absolute_uri(), "cursor") if self.has_previous else None
+            )
+        return self._link(self.page[0], is_backward=True) if self.has_previous else None
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """For the API's document."""
+        orderings = list(view.orderings)  # type: ignore[attr-defined]
+        size = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return [
+            _parameter(
+                "cursor", "The place to go on from: take it from `next` or `previous`.", {"type": "string"}
+            ),
+            _parameter("page_size", "How many at most.", size),
+            _parameter(
+                "ordering",
+                "Rows without a value in this column are left out.",
+                {"type": "string", "enum": orderings, "default": orderings[0]},
+            ),
+        ]
+
+
+def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def _refuse(parameter: str, message: str) -> QueryError:
+    return QueryError({parameter: [ErrorDetail(message, code="invalid")]})
