@@ -1,7 +1,7 @@
 """Keyset pages for lists of any size: a page costs what it shows, wherever it lies. Nothing is counted.
 
-Every ordering ends with the primary key, so that each row has one place: rows that come or go between two pages
-shift nothing, and any number of rows may share a value.
+Every ordering ends with the primary key, so that each row has one place: rows that come or go between two
+pages shift nothing, and any number of rows may share a value.
 """
 
 import re
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,9 +32,9 @@ class Cursor(NamedTuple):
 class KeysetPagination(BasePagination):
     """Pages by `cursor` (opaque, signed), `page_size` and `ordering`.
 
-    The view's `orderings` maps each allowed ordering to a column with its sign, such as `{"-run_at": "-run_at"}`;
-    the first is the default. The column `pk` orders by the primary key alone. An ordering by a nullable column
-    lists only the rows that have a value there.
+    The view's `orderings` maps each allowed ordering to a column with its sign, such as
+    `{"-created_at": "-pk", "run_at": "run_at"}`; the first is the default. The column `pk` orders by the
+    primary key alone. An ordering by a nullable column lists only the rows that have a value there.
     """
 
     page_size = 50
@@ -109,23 +109,23 @@ class KeysetPagination(BasePagination):
                 "cursor", "Take it from `next` or `previous` of a page with the same ordering, unchanged."
             ) from None
 
-    def _link(self, row: Model, *, is_backward: bool) -> str:
-        value = None if self.field == "pk" else getattr(row, self.field)
+    def _link(self, edge: list[Any], *, is_backward: bool) -> str:
+        here = self.request.build_absolute_uri()
+        if not edge:
+            # Everything beyond the cursor is gone by now: the way on is the start.
+            return remove_query_param(here, "cursor")
+        value = None if self.field == "pk" else getattr(edge[0], self.field)
         value = value.isoformat() if isinstance(value, datetime) else value
-        text = signing.dumps(Cursor(is_backward, value, str(row.pk)), salt=self.salt)
-        return replace_query_param(self.request.build_absolute_uri(), "cursor", text)
+        text = signing.dumps(Cursor(is_backward, value, str(edge[0].pk)), salt=self.salt)
+        return replace_query_param(here, "cursor", text)
 
     def get_next_link(self) -> str | None:
-        """The address of the page after this one."""
-        return self._link(self.page[-1], is_backward=False) if self.has_next and self.page else None
+        """The address of the page after this one; None on the last page."""
+        return self._link(self.page[-1:], is_backward=False) if self.has_next else None
 
     def get_previous_link(self) -> str | None:
-        """The address of the page before this one; from an empty page, that of the first page."""
-        if not self.page:
-            return (
-                remove_query_param(self.request.build_absolute_uri(), "cursor") if self.has_previous else None
-            )
-        return self._link(self.page[0], is_backward=True) if self.has_previous else None
+        """The address of the page before this one; None on the first page."""
+        return self._link(self.page[:1], is_backward=True) if self.has_previous else None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})

@@ -1,0 +1,190 @@
+"""Serializer fields that take a JSON value of their own type only, and refuse what DRF would convert."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from scheduler_service.config import QUEUE_NAME
+from scheduler_service.json import encoded_size
+
+YEARS = range(1970, 3000)
+MAX_REFUSED_NAMES = 10
+"""Names listed at most when a request has fields that are not known."""
+
+# `fromisoformat` alone takes week dates, ordinal days and separators that other languages cannot read back.
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<offset>[Zz]|[+-]\d\d:?\d\d)?", re.ASCII
+)
+
+
+class InvalidInstantError(ValueError):
+    """A text is not a point in time; `code` says why, the message what to write."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def parse_instant(text: str) -> datetime:
+    """An RFC 3339 time with its offset, as an aware UTC datetime; raises InvalidInstantError."""
+    match = _INSTANT.fullmatch(text)
+    if match and not match["offset"]:
+        raise InvalidInstantError(
+            "offset_required", "Add the offset from UTC, for example 2030-01-31T12:00:00Z."
+        )
+    try:
+        if not match:
+            raise ValueError
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInstantError("invalid", "Write a time as 2030-01-31T12:00:00Z (RFC 3339).") from None
+    if moment.year not in YEARS:
+        raise InvalidInstantError("out_of_range", f"Use a year from {YEARS[0]} to {YEARS[-1]}.")
+    return moment
+
+
+def format_instant(moment: datetime) -> str:
+    """ISO 8601 in UTC, always with microseconds and Z, so that texts sort as times do."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+class InstantField(serializers.DateTimeField):
+    """A point in time; a text without an offset is ambiguous and refused."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str):
+            raise ValidationError(
+                "Write a time as a string, for example 2030-01-31T12:00:00Z.", code="invalid"
+            )
+        try:
+            return parse_instant(value)
+        except InvalidInstantError as error:
+            raise ValidationError(str(error), code=error.code) from None
+
+    def to_representation(self, value: datetime) -> str:
+        return format_instant(value)
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON integer: not a boolean, a string or a number with a fraction."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            raise ValidationError("Use a whole number.", code="invalid")
+        return data
+
+
+class StrictFloatField(serializers.FloatField):
+    """A JSON number: not a boolean or a string."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if type(data) not in (int, float):
+            raise ValidationError("Use a number.", code="invalid")
+        return float(data)
+
+
+class StrictCharField(serializers.CharField):
+    """A JSON string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise ValidationError("Use a string.", code="invalid")
+        return super().to_internal_value(data)
+
+
+class QueueField(StrictCharField):
+    """A queue's name. `scheduler` is the service's own queue."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if not re.fullmatch(QUEUE_NAME.strip("^$"), name):
+            raise ValidationError(
+                "Use 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit.",
+                code="invalid",
+            )
+        if name == "scheduler":
+            raise ValidationError(
+                "The queue `scheduler` is the service's own; choose another.", code="reserved"
+            )
+        return name
+
+
+class TagsField(serializers.ListField):
+    """Up to 20 different strings."""
+
+    child = StrictCharField(max_length=64)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=20, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        tags: list[str] = super().to_internal_value(data)
+        if len(set(tags)) < len(tags):
+            raise ValidationError("Name each tag once.", code="duplicate")
+        return tags
+
+
+class ArgumentsField(serializers.JSONField):
+    """The operation's arguments: a JSON object of bounded size."""
+
+    class Meta:
+        swagger_schema_fields = {"type": "object", "additionalProperties": True}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise ValidationError('Use a JSON object, for example {"name": "value"}.', code="not_an_object")
+        limit = settings.CONFIG.max_arguments_bytes
+        if encoded_size(data) > limit:
+            raise ValidationError(
+                f"The arguments are larger than {limit} bytes of JSON; store the data elsewhere.",
+                code="too_large",
+            )
+        return data
+
+
+@lru_cache(maxsize=1024)
+def _close_name(name: str, known: tuple[str, ...]) -> str | None:
+    # The bound on the length keeps a hostile name from costing more than its own parsing.
+    return next(iter(difflib.get_close_matches(name, known, 1)), None) if len(name) <= 40 else None
+
+
+class StrictSerializerMixin:
+    """Refuses, by name, fields that a request may not set and fields that do not exist."""
+
+    fields: Mapping[str, serializers.Field]
+
+    def to_internal_value(self, data: Any) -> Any:
+        refused = self._refused(data) if isinstance(data, dict) else {}
+        try:
+            attrs = super().to_internal_value(data)  # type: ignore[misc]
+        except ValidationError as error:
+            raise ValidationError({**error.detail, **refused}) from None  # type: ignore[dict-item]
+        if refused:
+            raise ValidationError(refused)
+        return attrs
+
+    def _refused(self, data: dict[str, Any]) -> dict[str, list[ErrorDetail]]:
+        fields = self.fields
+        refused: dict[str, list[ErrorDetail]] = {}
+        for name in data:
+            field = fields.get(name)
+            if field is None or field.read_only:
+                refused[name] = [self._refusal(name, is_known=field is not None)]
+            if len(refused) == MAX_REFUSED_NAMES:
+                break
+        return refused
+
+    def _refusal(self, name: str, *, is_known: bool) -> ErrorDetail:
+        if is_known:
+            return ErrorDetail("The service sets this field; leave it out.", code="read_only")
+        writable = tuple(known for known, field in self.fields.items() if not field.read_only)
+        close = _close_name(name, writable)
+        hint = f"Did you mean `{close}`?" if close else f"Use only: {', '.join(writable)}."
+        return ErrorDetail(f"There is no such field. {hint}", code="unknown_field")

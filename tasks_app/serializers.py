@@ -1,0 +1,177 @@
+"""Tasks as JSON: what a request may say, and what an answer shows."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.settings import api_settings
+
+from tasks_app.fields import (
+    ArgumentsField,
+    InstantField,
+    QueueField,
+    StrictCharField,
+    StrictFloatField,
+    StrictIntegerField,
+    StrictSerializerMixin,
+    TagsField,
+)
+from tasks_app.lifecycle import Outcome, Status
+from tasks_app.operations import InvalidArguments, Operation, OperationError, resolve
+
+__all__ = ["StrictSerializerMixin", "TaskDetailSerializer", "TaskSerializer", "TaskTemplateFields"]
+
+DEFAULT_QUEUE = "tasks"
+ERROR_SCHEMA = {
+    "type": "object",
+    "description": "Why the task or attempt failed; null if it did not.",
+    "additionalProperties": True,
+}
+
+
+class AnyJSONField(serializers.JSONField):
+    """Any JSON value."""
+
+    class Meta:
+        swagger_schema_fields = {"type": "object", "description": "Any JSON value."}
+
+
+class ErrorField(serializers.JSONField):
+    """Why something failed."""
+
+    class Meta:
+        swagger_schema_fields = ERROR_SCHEMA
+
+
+class TaskTemplateFields(StrictSerializerMixin, serializers.Serializer):
+    """The fields that say what a task does; a task schedule has them too."""
+
+    operation = StrictCharField(
+        max_length=200, help_text="A name from /operations/, or an arithmetic expression such as `4+7`."
+    )
+    arguments = ArgumentsField(default=dict, help_text="The operation's arguments; see its schema.")
+    priority = StrictIntegerField(
+        min_value=0, max_value=9, default=5, help_text="0 is the most urgent, 9 the least."
+    )
+    queue = QueueField(
+        required=False,
+        allow_null=True,
+        help_text="Whose workers run it; if null or left out, the operation's queue, else `tasks`.",
+    )
+    tags = TagsField(default=list, help_text="Up to 20 different labels, for finding tasks again.")
+    max_attempts = StrictIntegerField(
+        min_value=1,
+        max_value=100,
+        required=False,
+        allow_null=True,
+        help_text="How often it may be tried; if null or left out, as the operation or the service says.",
+    )
+    timeout_seconds = StrictFloatField(
+        min_value=0.001,
+        max_value=settings.CONFIG.max_timeout_seconds,
+        required=False,
+        allow_null=True,
+        help_text="Time limit of each attempt; if null or left out, as the operation or the service says.",
+    )
+
+
+def validate_template(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Complete and check `attrs`, the validated TaskTemplateFields of a task or schedule.
+
+    Returns a copy with the arguments normalized and queue, max_attempts and timeout_seconds filled in: as the
+    request says, else the operation, else the service's configuration. Raises ValidationError by field.
+    """
+    try:
+        operation = resolve(attrs["operation"])
+        arguments = operation.validate(attrs["operation"], attrs.get("arguments", {}))
+    except InvalidArguments as error:
+        raise ValidationError({"arguments": _nested(error)}) from None
+    except OperationError as error:
+        raise ValidationError({"operation": [ErrorDetail(str(error), code=error.code)]}) from None
+    return {**attrs, "arguments": arguments, **_defaults(attrs, operation)}
+
+
+def _defaults(attrs: dict[str, Any], operation: Operation) -> dict[str, Any]:
+    config = settings.CONFIG
+    timeout = operation.timeout_seconds or config.default_timeout_seconds
+    return {
+        "queue": attrs.get("queue") or operation.queue or DEFAULT_QUEUE,
+        "max_attempts": attrs.get("max_attempts") or operation.max_attempts or config.default_max_attempts,
+        # Celery's own time limit is derived from the longest timeout, so no default may exceed it.
+        "timeout_seconds": attrs.get("timeout_seconds") or min(timeout, config.max_timeout_seconds),
+    }
+
+
+def _nested(error: InvalidArguments) -> dict[Any, Any]:
+    tree: dict[Any, Any] = {}
+    for fault in error.errors:
+        node = tree
+        for step in fault.path:
+            node = node.setdefault(step, {})
+        faults = node.setdefault(api_settings.NON_FIELD_ERRORS_KEY, [])
+        faults.append(ErrorDetail(fault.message, code=fault.code))
+    return tree
+
+
+class TaskSerializer(TaskTemplateFields):
+    """A task. Every field is in every answer; those that a request may set are not marked read-only."""
+
+    task_id = serializers.UUIDField(read_only=True)
+    operation = TaskTemplateFields._declared_fields["operation"]
+    status = serializers.ChoiceField([s.value for s in Status], read_only=True)
+    run_at = InstantField(
+        required=False,
+        allow_null=True,
+        help_text="Not to start before this time (RFC 3339 with offset); if null, left out or past: now.",
+    )
+    expires_at = InstantField(
+        required=False,
+        allow_null=True,
+        help_text="Not to start after this time; the task ends as EXPIRED instead.",
+    )
+    result = AnyJSONField(read_only=True, allow_null=True)
+    error = ErrorField(read_only=True, allow_null=True)
+    progress = AnyJSONField(read_only=True, allow_null=True)
+    attempt = serializers.IntegerField(read_only=True, help_text="The number of the latest attempt; 0: none.")
+    task_schedule = serializers.UUIDField(
+        read_only=True, allow_null=True, help_text="The task schedule that created it."
+    )
+    retry_of = serializers.UUIDField(read_only=True, allow_null=True, help_text="The task that it repeats.")
+    created_at = InstantField(read_only=True)
+    started_at = InstantField(
+        read_only=True, allow_null=True, help_text="When its latest attempt was claimed."
+    )
+    finished_at = InstantField(read_only=True, allow_null=True, help_text="When its status became terminal.")
+    cancel_requested_at = InstantField(read_only=True, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = validate_template(attrs)
+        _check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
+        return attrs
+
+
+def _check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:
+    now = datetime.now(UTC)
+    if expires_at is not None and expires_at <= max(run_at or now, now):
+        message = "It must lie after run_at, and in the future; such a task could never start."
+        raise ValidationError({"expires_at": [ErrorDetail(message, code="too_early")]})
+
+
+class AttemptSerializer(serializers.Serializer):
+    """One run of a task. The running one has neither `outcome` nor `finished_at` yet."""
+
+    number = serializers.IntegerField(read_only=True)
+    outcome = serializers.ChoiceField([o.value for o in Outcome], read_only=True, allow_null=True)
+    worker = serializers.CharField(read_only=True)
+    started_at = InstantField(read_only=True)
+    finished_at = InstantField(read_only=True, allow_null=True)
+    runtime_seconds = serializers.FloatField(read_only=True, allow_null=True)
+    error = ErrorField(read_only=True, allow_null=True)
+
+
+class TaskDetailSerializer(TaskSerializer):
+    """A task with its attempts, oldest first."""
+
+    attempts = AttemptSerializer(many=True, read_only=True)
