@@ -36,9 +36,7 @@ WAITING = frozenset({Status.SCHEDULED, Status.PENDING, Status.RETRY})
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.SCHEDULED: frozenset({Status.PENDING, Status.CANCELLED, Status.EXPIRED}),
     Status.PENDING: frozenset({Status.STARTED, Status.CANCELLED, Status.EXPIRED}),
-    Status.STARTED: frozenset(
-        {Status.SUCCESS, Status.ERROR, Status.RETRY, Status.CANCELLED, Status.PENDING}
-    ),
+    Status.STARTED: frozenset({Status.SUCCESS, Status.ERROR, Status.RETRY, Status.CANCELLED, Status.PENDING}),
     Status.RETRY: frozenset({Status.PENDING, Status.CANCELLED, Status.EXPIRED}),
     **{status: frozenset() for status in TERMINAL},
 }

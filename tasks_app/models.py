@@ -1,17 +1,10 @@
 """The task store's tables: columns, constraints, indexes. No behaviour; `store` is the only writer."""
 
-import uuid
-
-import uuid_utils.compat
 from django.db import models
 from django.db.models import F, Q
 
+from tasks_app.ids import new_id
 from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status
-
-
-def new_id() -> uuid.UUID:
-    """A time-ordered UUID (RFC 9562, version 7), monotonic within a process: creation order is id order."""
-    return uuid_utils.compat.uuid7()
 
 
 def _choices(words: type[Status] | type[Outcome]) -> list[tuple[str, str]]:
@@ -55,7 +48,9 @@ class Task(models.Model):
     class Meta:
         db_table = "tasks_task"
         constraints = [
-            models.CheckConstraint(name="task_status_known", condition=Q(status__in=[s.value for s in Status])),
+            models.CheckConstraint(
+                name="task_status_known", condition=Q(status__in=[s.value for s in Status])
+            ),
             models.CheckConstraint(name="task_priority_range", condition=Q(priority__range=(0, 9))),
             models.CheckConstraint(
                 name="task_attempts_bounded",
@@ -74,7 +69,9 @@ class Task(models.Model):
         ]
         indexes = [
             # The claim reads this index from its start; finished rows never enter it.
-            models.Index("queue", "priority", "run_at", "task_id", name="task_claim", condition=Q(status="PENDING")),
+            models.Index(
+                "queue", "priority", "run_at", "task_id", name="task_claim", condition=Q(status="PENDING")
+            ),
             models.Index("run_at", name="task_promote", condition=Q(status__in=["SCHEDULED", "RETRY"])),
             # Keyed by id, not by the lease: a heartbeat then stays a heap-only update.
             models.Index("task_id", name="task_started", condition=Q(status="STARTED")),
@@ -97,7 +94,9 @@ class Attempt(models.Model):
     """One numbered run of a task, written once when it ends; the running one stands in the task's row."""
 
     # No database constraint: checking it costs a quarter of the finishing rate, and only `store` writes here.
-    task = models.ForeignKey(Task, models.DO_NOTHING, related_name="attempts", db_constraint=False, db_index=False)
+    task = models.ForeignKey(
+        Task, models.DO_NOTHING, related_name="attempts", db_constraint=False, db_index=False
+    )
     number = models.SmallIntegerField()
     fence = models.BigIntegerField()
     worker = models.CharField(max_length=200)

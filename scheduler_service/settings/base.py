@@ -154,7 +154,9 @@ CELERY_DB_REUSE_MAX = 10_000
 
 CELERY_BROKER_URL = CONFIG.celery_broker_url or f"redis+socket://{DATA_DIR / 'broker.sock'}"
 _is_amqp = CELERY_BROKER_URL.startswith("amqp")
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+# Without a bound, kombu tries to connect for ever inside the first publish.
+_CONNECT_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = _CONNECT_ONCE | (
     {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
     if _is_amqp
     else {
@@ -191,6 +193,17 @@ CELERY_TASK_SEND_SENT_EVENT = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "tasks"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_ROUTES = {
+    # Ticks and sweeps never wait behind long user tasks.
+    "schedules_app.tasks.*": {"queue": "scheduler"},
+    **{f"tasks_app.tasks.{name}": {"queue": "scheduler"} for name in ("sweep", "rescue", "prune")},
+}
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "tick": {"task": "schedules_app.tasks.tick", "schedule": 1.0},
+    "sweep": {"task": "tasks_app.tasks.sweep", "schedule": 1.0},
+    "rescue": {"task": "tasks_app.tasks.rescue", "schedule": CONFIG.rescue_interval_seconds},
+    "prune": {"task": "tasks_app.tasks.prune", "schedule": CONFIG.prune_interval_seconds},
+}
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULER = "scheduler_service.beat:BoundedScheduler"

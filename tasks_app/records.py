@@ -1,0 +1,60 @@
+"""The values that pass between HTTP, store and runner. Plain data: no Django model, no behaviour."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tasks_app.ids import new_id
+from tasks_app.lifecycle import Outcome, Status
+
+JSON = Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewTask:
+    """A task to be stored. `run_at=None` means now; times are aware."""
+
+    operation: str
+    max_attempts: int
+    timeout_seconds: float
+    arguments: dict[str, JSON] = field(default_factory=dict)
+    priority: int = 5
+    queue: str = "tasks"
+    tags: Sequence[str] = ()
+    run_at: datetime | None = None
+    expires_at: datetime | None = None
+    task_schedule: UUID | None = None
+    retry_of: UUID | None = None
+    task_id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A worker's hold on a task: what it needs to run one attempt. `fence` names this claim and no other."""
+
+    task_id: UUID
+    fence: int
+    queue: str
+    operation: str
+    arguments: dict[str, JSON]
+    attempt: int
+    max_attempts: int
+    timeout_seconds: float
+    expires_in: float | None = None
+    """Seconds from the claim until `expires_at`, by the database's clock."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How a claimed attempt ended and what becomes of its task."""
+
+    claim: Claim
+    outcome: Outcome
+    status: Status
+    wait_seconds: float = 0.0
+    """For RETRY: how long the task waits, from the moment this is written."""
+    result: JSON = None
+    error: dict[str, JSON] | None = None
+    runtime_seconds: float | None = None

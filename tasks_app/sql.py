@@ -1,0 +1,216 @@
+"""The statements that the ORM cannot express, for PostgreSQL and SQLite.
+
+Only `store` calls this module. Every statement takes `now` (None: the database's clock) and returns plain
+tuples. Sets of rows travel as one JSON parameter, so that a statement's text never depends on their number.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+Row = tuple[Any, ...]
+
+# The claim must cost the same with missing statistics (a table that was just filled): without these the
+# planner sorts the whole backlog, or ANDs a bitmap of it. They hold for the claim's transaction only.
+_PIN_PLAN = "; ".join(
+    f"SET LOCAL enable_{node} = off" for node in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
+)
+
+# Two locks: the head decides the one priority of this claim, so that no row of a lower urgency starts with it.
+# The head's scan also stamps started_at: a scan that had to pass over rows locked by another claim is later than it,
+# so started_at follows the priorities even between claims that overlap.
+# A row that another worker is claiming is skipped, never waited for. A plain IN (… LIMIT …) may be evaluated
+# twice under concurrent updates and claim twice; a materialized CTE is not.
+_CLAIM = """
+WITH head AS {materialized} (
+    SELECT priority, operation, run_at, task_id, {stamp} AS stamp FROM tasks_task
+    WHERE queue = %(queue)s AND status = 'PENDING' AND (expires_at IS NULL OR expires_at > {now})
+    ORDER BY queue, priority, run_at, task_id LIMIT 1 {lock}
+), slice AS {materialized} (
+    SELECT t.task_id FROM tasks_task t
+    WHERE t.queue = %(queue)s AND t.status = 'PENDING' AND (t.expires_at IS NULL OR t.expires_at > {now})
+      AND t.priority = (SELECT priority FROM head)
+      AND (t.task_id = (SELECT task_id FROM head) OR (
+          {is_quick}
+          AND (t.run_at, t.task_id) >= (SELECT run_at, task_id FROM head)
+          AND NOT EXISTS (SELECT 1 FROM head WHERE {head_is_slow})))
+    ORDER BY t.queue, t.priority, t.run_at, t.task_id LIMIT %(limit)s {lock}
+)
+UPDATE tasks_task SET
+    status = 'STARTED', worker = %(worker)s, fence = fence + 1, attempt = attempt + 1,
+    started_at = (SELECT stamp FROM head), lease_expires_at = {lease}
+WHERE task_id IN (SELECT task_id FROM slice)
+RETURNING task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout_seconds, {expires_in},
+    run_at
+"""
+
+# Hiding the status from the planner keeps it from ANDing a bitmap of all STARTED rows into a lookup by key.
+_MINE = "t.task_id = g.task_id AND coalesce(t.status, '') = 'STARTED' AND t.fence = g.fence"
+
+_NEXT_STATUS = """CASE WHEN g.status = 'RETRY' AND t.cancel_requested_at IS NOT NULL THEN 'CANCELLED'
+    ELSE g.status END"""
+
+# One statement for a worker's result and for a rescue. A rescue re-checks the lease: the worker may have
+# renewed it after the rescuer looked.
+_FINISH = f"""
+UPDATE tasks_task AS t SET
+    status = {_NEXT_STATUS},
+    result = g.result, error = g.error, lease_expires_at = NULL,
+    crashes = t.crashes + CASE WHEN g.outcome = 'LOST' THEN 1 ELSE 0 END,
+    run_at = CASE WHEN g.status = 'RETRY' THEN {{retry_at}} ELSE t.run_at END,
+    finished_at = CASE WHEN {_NEXT_STATUS} = 'RETRY' THEN NULL ELSE {{now}} END
+FROM given g WHERE {_MINE} AND (g.outcome <> 'LOST' OR t.lease_expires_at < {{now}})
+"""
+_ATTEMPT = """
+INSERT INTO tasks_attempt
+    (task_id, number, fence, worker, started_at, finished_at, runtime_seconds, outcome, error)
+SELECT t.task_id, t.attempt, t.fence, t.worker, t.started_at, {now}, g.runtime, g.outcome, g.error
+FROM {source} t JOIN given g ON g.task_id = t.task_id
+"""
+_RELEASE = f"""
+UPDATE tasks_task AS t SET
+    status = CASE WHEN t.cancel_requested_at IS NULL THEN 'PENDING' ELSE 'CANCELLED' END,
+    finished_at = CASE WHEN t.cancel_requested_at IS NULL THEN NULL ELSE {{now}} END,
+    attempt = t.attempt - 1, started_at = NULL, worker = '', lease_expires_at = NULL
+FROM given g WHERE {_MINE} RETURNING t.task_id
+"""
+_HEARTBEAT = f"""
+UPDATE tasks_task AS t SET lease_expires_at = {{lease}}
+FROM given g WHERE {_MINE} RETURNING t.task_id
+"""
+# A loose index scan: one index descent per queue, however many rows wait in each.
+_QUEUES = """
+WITH RECURSIVE q(queue) AS (
+    SELECT min(queue) FROM tasks_task WHERE status = 'PENDING'
+    UNION ALL
+    SELECT (SELECT min(t.queue) FROM tasks_task t WHERE t.status = 'PENDING' AND t.queue > q.queue)
+    FROM q WHERE q.queue IS NOT NULL
+) SELECT queue FROM q WHERE queue IS NOT NULL
+"""
+
+_POSTGRES = {
+    "materialized": "MATERIALIZED",
+    "lock": "FOR UPDATE SKIP LOCKED",
+    "now": "coalesce(%(now)s::timestamptz, statement_timestamp())",
+    "stamp": "coalesce(%(now)s::timestamptz, clock_timestamp())",
+    "lease": "coalesce(%(now)s::timestamptz, clock_timestamp()) + %(lease)s * interval '1 second'",
+    "retry_at": "coalesce(%(now)s::timestamptz, statement_timestamp()) + g.wait * interval '1 second'",
+    "is_quick": "t.operation <> ALL(%(slow)s)",
+    "head_is_slow": "operation = ANY(%(slow)s)",
+    "expires_in": "extract(epoch FROM expires_at - coalesce(%(now)s::timestamptz, statement_timestamp()))",
+    "given": """given AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS g(task_id uuid, fence bigint, status text,
+            outcome text, result jsonb, error jsonb, wait double precision, runtime double precision))""",
+}
+_SQLITE_TIME = "'%%Y-%%m-%%d %%H:%%M:%%f'"
+_SQLITE = {
+    "materialized": "MATERIALIZED",
+    "lock": "",
+    "now": "%(now)s",
+    "stamp": "%(now)s",
+    "lease": f"strftime({_SQLITE_TIME}, %(now)s, '+' || %(lease)s || ' seconds')",
+    "retry_at": f"strftime({_SQLITE_TIME}, %(now)s, '+' || g.wait || ' seconds')",
+    "is_quick": "t.operation NOT IN (SELECT value FROM json_each(%(slow)s))",
+    "head_is_slow": "operation IN (SELECT value FROM json_each(%(slow)s))",
+    "expires_in": "(julianday(expires_at) - julianday(%(now)s)) * 86400.0",
+    "given": """given AS MATERIALIZED (
+        SELECT value ->> '$.task_id' AS task_id, value ->> '$.fence' AS fence, value ->> '$.status' AS status,
+            value ->> '$.outcome' AS outcome, nullif(value -> '$.result', 'null') AS result,
+            nullif(value -> '$.error', 'null') AS error, value ->> '$.wait' AS wait,
+            value ->> '$.runtime' AS runtime
+        FROM json_each(%(given)s))""",
+}
+
+
+def claim(
+    queue: str, worker: str, limit: int, lease: float, slow: Sequence[str], now: datetime | None
+) -> list[Row]:
+    """Claim the most urgent waiting rows of one priority: the head, and quick rows behind it up to `limit`."""
+    parameters = {
+        "queue": queue,
+        "worker": worker,
+        "limit": limit,
+        "lease": lease,
+        "slow": list(slow) if _is_postgres() else json.dumps(list(slow)),
+    }
+    with transaction.atomic():
+        return sorted(_run(_CLAIM, parameters, now, pin_plan=True), key=lambda row: (row[-1], str(row[0])))
+
+
+def finish(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
+    """End attempts and record them; the ids of those whose claim still held."""
+    parameters = {"given": _payload(given)}
+    if _is_postgres():
+        rows = _run(
+            "WITH {given}, ended AS (" + _FINISH + " RETURNING t.*) " + _ATTEMPT + " RETURNING task_id",
+            parameters,
+            now,
+            source="ended",
+        )
+        return {row[0] for row in rows}
+    with transaction.atomic():
+        won = {row[0] for row in _run("WITH {given} " + _FINISH + " RETURNING task_id", parameters, now)}
+        parameters["given"] = _payload([item for item in given if item["task_id"].hex in won])
+        _run("WITH {given} " + _ATTEMPT, parameters, now, source="tasks_task")
+    return {UUID(hex=key) for key in won}
+
+
+def release(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
+    """Give claimed rows back that were not begun, with their attempt; the fence stays raised."""
+    return _ids(_run("WITH {given} " + _RELEASE, {"given": _payload(given)}, now))
+
+
+def heartbeat(given: Sequence[dict[str, Any]], lease: float, now: datetime | None) -> set[UUID]:
+    """Renew leases; the ids of those that are still held."""
+    return _ids(_run("WITH {given} " + _HEARTBEAT, {"given": _payload(given), "lease": lease}, now))
+
+
+def queues_with_work() -> list[str]:
+    """The queues in which at least one task is PENDING."""
+    return [row[0] for row in _run(_QUEUES, {}, None)]
+
+
+def clock() -> datetime:
+    """The database's clock: one for all workers, so that leases don't depend on theirs."""
+    if not _is_postgres():
+        return datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
+def _is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _run(
+    template: str, parameters: dict[str, Any], now: datetime | None, *, pin_plan: bool = False, **words: str
+) -> list[Row]:
+    is_postgres = _is_postgres()
+    statement = template.format(**(_POSTGRES if is_postgres else _SQLITE), **words)
+    if pin_plan and is_postgres:
+        statement = f"{_PIN_PLAN}; {statement}"
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {**parameters, "now": now if is_postgres else _sqlite_time(now)})
+        return cursor.fetchall() if cursor.description else []
+
+
+def _sqlite_time(now: datetime | None) -> str:
+    # SQLite runs in this process, so its clock is this process's; the format is the ORM's.
+    return (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _payload(given: Sequence[dict[str, Any]]) -> str:
+    # Sorted by id: two statements that lock the same rows in different orders would deadlock.
+    rows = sorted(given, key=lambda item: item["task_id"].int)
+    as_text = str if _is_postgres() else (lambda key: key.hex)
+    return json.dumps([{**item, "task_id": as_text(item["task_id"])} for item in rows])
+
+
+def _ids(rows: Sequence[Row]) -> set[UUID]:
+    return {row[0] if isinstance(row[0], UUID) else UUID(hex=row[0]) for row in rows}

@@ -1,0 +1,281 @@
+"""The only writer of task state. Every change is one guarded write that says which rows it won.
+
+Losing is normal: a row that is missing from an answer was changed by somebody else first. All verbs take
+many rows; `now` is for tests and defaults to the database's clock.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from tasks_app import doorbell, sql
+from tasks_app.lifecycle import TERMINAL, WAITING, Backoff, Outcome, Status, after_loss, initial_status
+from tasks_app.models import Attempt, Task
+from tasks_app.records import Claim, Ending, NewTask
+
+SWEEP_SLICE = 1000
+"""Rows per transaction of a sweep: small enough that no lock is held long."""
+
+
+def database_now() -> datetime:
+    """The database's clock, aware, UTC."""
+    return sql.clock()
+
+
+def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
+    """Store tasks in one INSERT; after the commit, ring each queue that got work that is due."""
+    if not new:
+        return []
+    moment = now or database_now()
+    tasks = [_row(item, moment) for item in new]
+    Task.objects.bulk_create(tasks)
+    _ring_after_commit(task.queue for task in tasks if task.status == Status.PENDING)
+    return tasks
+
+
+def claim(
+    queue: str,
+    worker: str,
+    limit: int,
+    *,
+    lease_seconds: float,
+    slow: Sequence[str] = (),
+    now: datetime | None = None,
+) -> list[Claim]:
+    """Take the most urgent waiting task of a queue and up to `limit - 1` quick ones of the same priority.
+
+    `slow` names the operations that are not quick: such a task is claimed alone, never held behind others.
+    """
+    rows = sql.claim(queue, worker, limit, lease_seconds, slow, now)
+    return [_claim(row) for row in rows]
+
+
+def finish(endings: Sequence[Ending], now: datetime | None = None) -> set[UUID]:
+    """Write results and attempts of the claims that still hold; the ids of those tasks.
+
+    A stale worker's ending is dropped: its fence was raised by the claim that followed.
+    """
+    return sql.finish([_ending(item) for item in endings], now) if endings else set()
+
+
+def release(claims: Sequence[Claim], now: datetime | None = None) -> set[UUID]:
+    """Give back tasks that were claimed but not begun, with their attempt; the ids of those still held."""
+    released = sql.release(_held(claims), now) if claims else set()
+    for queue in {item.queue for item in claims if item.task_id in released}:
+        doorbell.ring(queue)
+    return released
+
+
+def heartbeat(claims: Sequence[Claim], *, lease_seconds: float, now: datetime | None = None) -> set[UUID]:
+    """Renew leases; the ids of the tasks that this worker still holds."""
+    return sql.heartbeat(_held(claims), lease_seconds, now) if claims else set()
+
+
+def cancel(task_ids: Iterable[UUID], now: datetime | None = None) -> set[UUID]:
+    """End waiting tasks as CANCELLED and ask running ones to stop; the ids of the tasks that this changed.
+
+    A running task ends as CANCELLED only when its handler heeds the request; a success that wins the race stands.
+    """
+    moment = now or database_now()
+    chosen = Task.objects.filter(task_id__in=list(task_ids))
+    with transaction.atomic():
+        waiting = _lock(chosen.filter(status__in=WAITING), skip_locked=False)
+        Task.objects.filter(task_id__in=waiting).update(
+            status=Status.CANCELLED, finished_at=moment, cancel_requested_at=moment
+        )
+        running = _lock(chosen.filter(status=Status.STARTED, cancel_requested_at=None), skip_locked=False)
+        Task.objects.filter(task_id__in=running).update(cancel_requested_at=moment)
+    return {*waiting, *running}
+
+
+def delete(task_id: UUID) -> bool:
+    """Remove a task that has not begun; False when it has, or does not exist."""
+    untouched = Task.objects.filter(task_id=task_id, attempt=0, status__in=[Status.SCHEDULED, Status.PENDING])
+    return untouched.delete()[0] == 1
+
+
+def retry(task_id: UUID, now: datetime | None = None) -> Task | None:
+    """Store a new task like a terminal one, naming it in `retry_of`; None when there is no such terminal task."""
+    old = Task.objects.filter(task_id=task_id, status__in=TERMINAL).first()
+    if old is None:
+        return None
+    copied = ("operation", "arguments", "priority", "queue", "tags", "max_attempts", "timeout_seconds")
+    values: dict[str, Any] = {name: getattr(old, name) for name in (*copied, "task_schedule")}
+    with transaction.atomic():
+        return create([NewTask(**values, retry_of=old.task_id)], now)[0]
+
+
+def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
+    """Make waiting tasks PENDING whose `run_at` has come; how many."""
+    moment = now or database_now()
+    due = Task.objects.filter(status__in=[Status.SCHEDULED, Status.RETRY], run_at__lte=moment)
+    unexpired = due.filter(Q(expires_at=None) | Q(expires_at__gt=moment)).order_by("run_at")
+    with transaction.atomic():
+        ids = _lock(unexpired, limit=limit)
+        promoted = Task.objects.filter(task_id__in=ids)
+        promoted.update(status=Status.PENDING)
+        _ring_after_commit(promoted.values_list("queue", flat=True).distinct())
+    return len(ids)
+
+
+def expire(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
+    """End waiting tasks as EXPIRED whose `expires_at` has come; how many."""
+    moment = now or database_now()
+    error = {"code": "expired", "message": "The task did not start before its expires_at."}
+    with transaction.atomic():
+        overdue = Task.objects.filter(status__in=WAITING, expires_at__lte=moment).order_by("expires_at")
+        ids = _lock(overdue, limit=limit)
+        Task.objects.filter(task_id__in=ids).update(status=Status.EXPIRED, finished_at=moment, error=error)
+    return len(ids)
+
+
+def rescue(
+    backoff: Callable[[str], Backoff],
+    now: datetime | None = None,
+    limit: int = SWEEP_SLICE,
+    draw: Callable[[], float] = random.random,
+) -> set[UUID]:
+    """Take tasks from workers whose lease ran out: RETRY, or ERROR when attempts or crashes are spent.
+
+    `backoff` gives the waits of an operation. The lease is checked again in the write itself.
+    """
+    moment = now or database_now()
+    lost = Task.objects.filter(status=Status.STARTED, lease_expires_at__lt=moment)[:limit]
+    endings = [_loss(task, backoff(task.operation), draw()) for task in lost]
+    return finish(endings, now)
+
+
+def prune(status: Status, before: datetime, limit: int = SWEEP_SLICE) -> int:
+    """Delete terminal tasks of one status that finished before a moment, with their attempts; how many."""
+    with transaction.atomic():
+        old = Task.objects.filter(status=status, finished_at__isnull=False, finished_at__lt=before)
+        ids = _lock(old.order_by("finished_at"), limit=limit)
+        Attempt.objects.filter(task_id__in=ids).delete()
+        Task.objects.filter(task_id__in=ids).delete()
+    return len(ids)
+
+
+def cancel_requested(claims: Sequence[Claim]) -> set[UUID]:
+    """Which of these running tasks somebody wants to stop."""
+    asked = Task.objects.filter(
+        task_id__in=[item.task_id for item in claims], cancel_requested_at__isnull=False
+    )
+    return set(asked.values_list("task_id", flat=True))
+
+
+def has_pending(queue: str) -> bool:
+    """Whether a queue has a task that may be claimed now."""
+    return Task.objects.filter(queue=queue, status=Status.PENDING).exists()
+
+
+def ring_waiting() -> int:
+    """Ring every queue that has PENDING tasks: makes up for messages that were lost; how many queues."""
+    queues = sql.queues_with_work()
+    for queue in queues:
+        doorbell.ring_if_quiet(queue)
+    return len(queues)
+
+
+def _row(new: NewTask, now: datetime) -> Task:
+    run_at = new.run_at or now
+    return Task(
+        task_id=new.task_id,
+        operation=new.operation,
+        arguments=new.arguments,
+        priority=new.priority,
+        queue=new.queue,
+        tags=list(new.tags),
+        status=initial_status(is_due=run_at <= now),
+        max_attempts=new.max_attempts,
+        timeout_seconds=new.timeout_seconds,
+        run_at=run_at,
+        expires_at=new.expires_at,
+        created_at=now,
+        task_schedule=new.task_schedule,
+        retry_of=new.retry_of,
+    )
+
+
+def _claim(row: sql.Row) -> Claim:
+    task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout, expires_in, _ = row
+    return Claim(
+        task_id=task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
+        fence=fence,
+        queue=queue,
+        operation=operation,
+        arguments=json.loads(arguments),
+        attempt=attempt,
+        max_attempts=max_attempts,
+        timeout_seconds=timeout,
+        expires_in=None if expires_in is None else float(expires_in),
+    )
+
+
+def _held(claims: Sequence[Claim]) -> list[dict[str, Any]]:
+    return [{"task_id": item.task_id, "fence": item.fence} for item in claims]
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    return {
+        "task_id": ending.claim.task_id,
+        "fence": ending.claim.fence,
+        "outcome": ending.outcome,
+        "status": ending.status,
+        "wait": ending.wait_seconds,
+        "result": ending.result,
+        "error": ending.error,
+        "runtime": ending.runtime_seconds,
+    }
+
+
+def _loss(task: Task, backoff: Backoff, draw: float) -> Ending:
+    verdict = after_loss(
+        attempt=task.attempt,
+        max_attempts=task.max_attempts,
+        crashes=task.crashes + 1,
+        cancel_requested=task.cancel_requested_at is not None,
+        backoff=backoff,
+        draw=draw,
+    )
+    message = f"The worker {task.worker} vanished during attempt {task.attempt}."
+    return Ending(
+        claim=_claim_of(task),
+        outcome=Outcome.LOST,
+        status=verdict.status,
+        wait_seconds=verdict.wait_seconds,
+        error={"code": "worker_lost", "message": message},
+    )
+
+
+def _claim_of(task: Task) -> Claim:
+    names = (
+        "task_id",
+        "fence",
+        "queue",
+        "operation",
+        "arguments",
+        "attempt",
+        "max_attempts",
+        "timeout_seconds",
+    )
+    return Claim(**{name: getattr(task, name) for name in names})
+
+
+def _lock(rows: QuerySet[Task], *, limit: int | None = None, skip_locked: bool = True) -> list[UUID]:
+    # SQLite has no row locks; its IMMEDIATE transactions are alone already.
+    locked = rows.select_for_update(skip_locked=skip_locked)
+    if not skip_locked:
+        locked = locked.order_by("task_id")  # two cancels of the same tasks must not deadlock
+    return list(locked.values_list("task_id", flat=True)[:limit])
+
+
+def _ring_after_commit(queues: Iterable[str]) -> None:
+    for queue in sorted(set(queues)):
+        transaction.on_commit(partial(doorbell.ring, queue), robust=True)
