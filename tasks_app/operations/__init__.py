@@ -1,0 +1,35 @@
+"""What tasks can run: see `registry`. Apps import from here, in their own `operations.py`."""
+
+from tasks_app.operations.context import Context
+from tasks_app.operations.errors import (
+    ArgumentError,
+    ArithmeticFailure,
+    Cancelled,
+    DoNotRetry,
+    InvalidArguments,
+    InvalidExpression,
+    OperationError,
+    RegistrationError,
+    TimeLimitExceeded,
+    UnknownOperation,
+)
+from tasks_app.operations.registry import Operation, operation, registered, resolve, slow_names
+
+__all__ = [
+    "ArgumentError",
+    "ArithmeticFailure",
+    "Cancelled",
+    "Context",
+    "DoNotRetry",
+    "InvalidArguments",
+    "InvalidExpression",
+    "Operation",
+    "OperationError",
+    "RegistrationError",
+    "TimeLimitExceeded",
+    "UnknownOperation",
+    "operation",
+    "registered",
+    "resolve",
+    "slow_names",
+]
