@@ -1,0 +1,100 @@
+"""The statements of a tick that the ORM cannot express, for PostgreSQL and SQLite. Only `store` calls them.
+
+Sets of rows travel as one JSON parameter, so that a statement's text never depends on their number.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A schedule's step from one `next_run_at` to another; `last` None: no task was created."""
+
+    schedule_id: UUID
+    old: datetime
+    new: datetime | None
+    last: datetime | None
+    created: int
+
+
+_ADVANCE = """
+WITH {given}
+UPDATE schedules_taskschedule AS t SET
+    next_run_at = g.new, last_run_at = coalesce(g.last, t.last_run_at),
+    tasks_created = t.tasks_created + g.created
+FROM given g WHERE t.task_schedule_id = g.id AND t.next_run_at = g.old AND t.paused_at IS NULL
+RETURNING t.task_schedule_id
+"""
+
+_RECORDED = """
+WITH {given}
+SELECT g.number FROM given g
+WHERE EXISTS (
+    SELECT 1 FROM schedules_occurrence o WHERE o.task_schedule_id = g.id AND o.occurs_at = g.occurs_at
+)
+"""
+
+_GIVEN_POSTGRES = "given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS g({}))"
+_GIVEN_SQLITE = "given AS MATERIALIZED (SELECT {} FROM json_each(%s))"
+_TYPES = {"id": "uuid", "created": "bigint", "number": "bigint"}
+
+
+def advance(steps: Sequence[Advance]) -> set[UUID]:
+    """Move schedules on whose `next_run_at` is still the old one; the ids of those."""
+    given = [
+        {
+            "id": _id(step.schedule_id),
+            "old": _time(step.old),
+            "new": _time(step.new),
+            "last": _time(step.last),
+            "created": step.created,
+        }
+        for step in steps
+    ]
+    rows = _run(_ADVANCE, ("id", "old", "new", "last", "created"), given)
+    return {key if isinstance(key, UUID) else UUID(hex=key) for (key,) in rows}
+
+
+def recorded(pairs: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
+    """Those pairs of schedule and nominal time that the ledger has a verdict on already."""
+    given = [
+        {"number": number, "id": _id(key), "occurs_at": _time(time)}
+        for number, (key, time) in enumerate(pairs)
+    ]
+    return {pairs[number] for (number,) in _run(_RECORDED, ("number", "id", "occurs_at"), given)}
+
+
+def _run(template: str, columns: Sequence[str], given: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(template.format(given=_given(columns)), [json.dumps(given)])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _given(columns: Sequence[str]) -> str:
+    if _is_postgres():
+        typed = (f"{name} {_TYPES.get(name, 'timestamptz')}" for name in columns)
+        return _GIVEN_POSTGRES.format(", ".join(typed))
+    return _GIVEN_SQLITE.format(", ".join(f"value ->> '$.{name}' AS {name}" for name in columns))
+
+
+def _is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _id(key: UUID) -> str:
+    return str(key) if _is_postgres() else key.hex
+
+
+def _time(time: datetime | None) -> str | None:
+    if time is None:
+        return None
+    # SQLite compares times as texts, so they must be spelled as the ORM spells them.
+    return time.isoformat() if _is_postgres() else str(time.astimezone(UTC).replace(tzinfo=None))

@@ -1,0 +1,233 @@
+"""The only writer of task schedules and of their occurrences.
+
+`now` is for tests and defaults to the database's clock. Verbs on a schedule that does not exist change
+nothing and say so; InvalidRecurrence is the one error of their own.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from schedules_app import sql
+from schedules_app.firing import Firing, fire, policy, rule_of, skipped_rows
+from schedules_app.models import Occurrence, TaskSchedule
+from schedules_app.records import Fired, NewSchedule
+from schedules_app.recurrence import CatchUp, InvalidRecurrence, Policy, Rule, next_from, plan_fires
+from tasks_app import store as task_store
+
+logger = logging.getLogger(__name__)
+
+RULE_COLUMNS = ("every_x_days", "every_x_hours", "timezone", "starts_at", "ends_at")
+EDITABLE = frozenset(field.name for field in fields(NewSchedule)) - {"task_schedule_id"}
+SKIP_ALL = Policy(catch_up=CatchUp.SKIP, cap=0)
+
+
+def create(new: Sequence[NewSchedule], now: datetime | None = None) -> list[TaskSchedule]:
+    """Store schedules in one INSERT. The first occurrence is `starts_at`, or now.
+
+    A `starts_at` in the past only anchors the rule: what lies behind is not fired. Raises InvalidRecurrence,
+    also for a rule that has no occurrence ahead.
+    """
+    if not new:
+        return []
+    moment = now or task_store.database_now()
+    return TaskSchedule.objects.bulk_create([_row(item, moment) for item in new])
+
+
+def update(schedule_id: UUID, changes: Mapping[str, Any], now: datetime | None = None) -> TaskSchedule | None:
+    """Change columns; the schedule as it is then, or None when there is none.
+
+    A change of the rule takes effect from now and never fires the past: occurrences of the old rule that
+    were due but not fired yet are recorded as skipped. Raises InvalidRecurrence and then changes nothing.
+    """
+    unknown = changes.keys() - EDITABLE
+    if unknown:
+        raise TypeError(f"columns that cannot be changed: {sorted(unknown)}")
+    moment = now or task_store.database_now()
+    with transaction.atomic():
+        schedule = lock(schedule_id)
+        if schedule is not None:
+            _change(schedule, changes, moment)
+    return schedule
+
+
+def lock(schedule_id: UUID) -> TaskSchedule | None:
+    """The schedule, held against every other writer until the transaction of the caller ends."""
+    return TaskSchedule.objects.select_for_update().filter(task_schedule_id=schedule_id).first()
+
+
+def pause(schedule_ids: Iterable[UUID], now: datetime | None = None, note: str = "") -> set[UUID]:
+    """Stop firing; the ids of the schedules that this changed. Finished ones have nothing to pause."""
+    moment = now or task_store.database_now()
+    with transaction.atomic():
+        running = TaskSchedule.objects.filter(
+            task_schedule_id__in=list(schedule_ids), paused_at__isnull=True, next_run_at__isnull=False
+        )
+        paused = {item.task_schedule_id for item in _locked(running)}
+        TaskSchedule.objects.filter(task_schedule_id__in=paused).update(
+            paused_at=moment, pause_note=note[:200], updated_at=moment
+        )
+    return paused
+
+
+def resume(schedule_ids: Iterable[UUID], now: datetime | None = None) -> set[UUID]:
+    """Fire again, from the next occurrence; the ids of the schedules that this changed.
+
+    What a schedule left out while it was paused is recorded as skipped. Raises InvalidRecurrence.
+    """
+    moment = now or task_store.database_now()
+    with transaction.atomic():
+        paused = list(
+            _locked(
+                TaskSchedule.objects.filter(task_schedule_id__in=list(schedule_ids), paused_at__isnull=False)
+            )
+        )
+        for schedule in paused:
+            schedule.next_run_at = _skip_due(schedule, rule_of(schedule), "paused", moment)
+            schedule.paused_at, schedule.pause_note, schedule.updated_at = None, "", moment
+        TaskSchedule.objects.bulk_update(paused, ["next_run_at", "paused_at", "pause_note", "updated_at"])
+    return {schedule.task_schedule_id for schedule in paused}
+
+
+def delete(schedule_id: UUID) -> bool:
+    """Remove a schedule and its ledger, not its tasks; False when there is none."""
+    with transaction.atomic():
+        # Locked first: a tick could otherwise add a ledger row in between, and the foreign key refuse.
+        schedule = lock(schedule_id)
+        if schedule is None:
+            return False
+        Occurrence.objects.filter(task_schedule_id=schedule_id).delete()
+        schedule.delete()
+    return True
+
+
+def fire_due(now: datetime | None = None, limit: int | None = None) -> Fired:
+    """Fire one slice of due schedules, the longest due first, in one transaction.
+
+    Any number of callers may do so at once: each schedule is in one slice at a time, and each occurrence gets
+    one verdict and at most one task. `limit` (schedules) defaults to the configured slice.
+    """
+    moment = now or task_store.database_now()
+    due = TaskSchedule.objects.filter(paused_at__isnull=True, next_run_at__lte=moment).order_by("next_run_at")
+    # Asked first without a transaction: an idle tick then never takes SQLite's write lock.
+    if not due.exists():
+        return Fired()
+    with transaction.atomic():
+        # SQLite has no row locks; its IMMEDIATE transactions are alone already.
+        slice_ = list(
+            due.select_for_update(skip_locked=True, no_key=True)[: limit or settings.CONFIG.tick_slice]
+        )
+        firings = _plan(slice_, moment)
+        recorded = sql.recorded([pair for firing in firings for pair in firing.pairs()])
+        tasks, skipped = _write([firing.without(recorded) for firing in firings], moment)
+    return Fired(schedules=len(slice_), tasks=tasks, skipped=skipped)
+
+
+def _plan(schedules: Sequence[TaskSchedule], now: datetime) -> list[Firing]:
+    firings = []
+    for schedule in schedules:
+        try:
+            firings.append(fire(schedule, now))
+        except InvalidRecurrence as error:
+            _set_aside(schedule, error, now)
+    return firings
+
+
+def _set_aside(schedule: TaskSchedule, error: InvalidRecurrence, now: datetime) -> None:
+    # Left due, it would head every slice from now on, and enough of its kind would keep all others out.
+    logger.error("Paused schedule %s, its rule cannot be followed: %s", schedule.task_schedule_id, error)
+    TaskSchedule.objects.filter(task_schedule_id=schedule.task_schedule_id).update(
+        paused_at=now, pause_note=f"The rule cannot be followed: {error}"[:200], updated_at=now
+    )
+
+
+def _write(firings: Sequence[Firing], now: datetime) -> tuple[int, int]:
+    """Advance the schedules, and lay down verdicts and tasks of those that stood where the plan began."""
+    won = sql.advance([firing.advance() for firing in firings])
+    tasks, fired, skipped = [], [], []
+    for firing in firings:
+        if firing.schedule_id in won:
+            new = firing.tasks()
+            tasks += new
+            fired += firing.verdicts(new)
+            skipped += skipped_rows(firing.schedule, firing.plan.skipped, "missed", now)
+    Occurrence.objects.bulk_create(fired)
+    Occurrence.objects.bulk_create(skipped, ignore_conflicts=True)
+    task_store.create(tasks, now)
+    return len(tasks), sum(row.count for row in skipped)
+
+
+def _row(new: NewSchedule, now: datetime) -> TaskSchedule:
+    values = {field.name: getattr(new, field.name) for field in fields(NewSchedule)}
+    values |= {"starts_at": new.starts_at or now, "tags": list(new.tags)}
+    schedule = TaskSchedule(**values, created_at=now, updated_at=now)
+    schedule.next_run_at = _first(rule_of(schedule), now)
+    if schedule.next_run_at is None:
+        raise InvalidRecurrence("ends_at", "no occurrence lies ahead; give a later time, or null for no end")
+    return schedule
+
+
+def _first(rule: Rule, now: datetime) -> datetime | None:
+    """The first occurrence to fire: `starts_at`, or the next one when that is past.
+
+    A `starts_at` that is only just past was "now" on the clock of the one who sent it.
+    """
+    just_past = now - timedelta(seconds=policy().late_after_seconds) <= rule.starts_at
+    return rule.starts_at if just_past else next_from(rule, now)
+
+
+def _change(schedule: TaskSchedule, changes: Mapping[str, Any], now: datetime) -> None:
+    values = (
+        {**changes, "starts_at": changes["starts_at"] or now} if "starts_at" in changes else dict(changes)
+    )
+    changed = {name for name, value in values.items() if getattr(schedule, name) != value}
+    if not changed:
+        return
+    if changed & set(RULE_COLUMNS):
+        _skip_superseded(schedule, now)
+    for name in changed:
+        setattr(schedule, name, values[name])
+    schedule.next_run_at = _next_after_change(schedule, changed, now)
+    schedule.revision += 1
+    schedule.updated_at = now
+    schedule.save(update_fields=[*changed, "next_run_at", "revision", "updated_at"])
+
+
+def _next_after_change(schedule: TaskSchedule, changed: set[str], now: datetime) -> datetime | None:
+    rule, limit = rule_of(schedule), schedule.schedule_x_times
+    if limit is not None and schedule.tasks_created >= limit:
+        return None
+    if "starts_at" in changed:
+        return _first(rule, now)
+    if changed & set(RULE_COLUMNS) or ("schedule_x_times" in changed and schedule.next_run_at is None):
+        return next_from(rule, now)
+    return schedule.next_run_at
+
+
+def _skip_superseded(schedule: TaskSchedule, now: datetime) -> None:
+    try:
+        _skip_due(schedule, rule_of(schedule), "rule_changed", now)
+    except InvalidRecurrence:
+        logger.info("The old rule of schedule %s cannot be followed", schedule.task_schedule_id)
+
+
+def _skip_due(schedule: TaskSchedule, rule: Rule, reason: str, now: datetime) -> datetime | None:
+    """Record what is overdue of a schedule as skipped; its first occurrence from now on."""
+    if schedule.next_run_at is None:
+        return None
+    plan = plan_fires(rule, schedule.next_run_at, now - timedelta.resolution, SKIP_ALL)
+    rows = skipped_rows(schedule, plan.skipped, reason, now)
+    Occurrence.objects.bulk_create(rows, ignore_conflicts=True)
+    return plan.next_at
+
+
+def _locked(schedules: QuerySet[TaskSchedule]) -> QuerySet[TaskSchedule]:
+    # In one order for all: two writers that lock the same schedules must not deadlock.
+    return schedules.select_for_update().order_by("task_schedule_id")
