@@ -32,7 +32,9 @@ class Config(BaseSettings):
     csrf_trusted_origins: CommaSeparated = Field(
         (), description="Origins (https://…) that may post forms, comma-separated."
     )
-    database_url: str = Field("", description="postgres://… or sqlite:///…; empty: SQLite in the data folder.")
+    database_url: str = Field(
+        "", description="postgres://… or sqlite:///…; empty: SQLite in the data folder."
+    )
     celery_broker_url: str = Field(
         "", description="redis://…, redis+socket://… or amqp://…; empty: the socket in the data folder."
     )
@@ -50,11 +52,11 @@ class Config(BaseSettings):
     max_arguments_bytes: int = Field(
         256 * 1024, ge=64, description="Largest `arguments` of one task, in bytes of JSON."
     )
-    max_result_bytes: int = Field(
-        2**20, ge=64, description="Largest `result` of one task, in bytes of JSON."
-    )
+    max_result_bytes: int = Field(2**20, ge=64, description="Largest `result` of one task, in bytes of JSON.")
 
-    default_max_attempts: int = Field(3, ge=1, le=100, description="Attempts, if task and operation say none.")
+    default_max_attempts: int = Field(
+        3, ge=1, le=100, description="Attempts, if task and operation say none."
+    )
     default_timeout_seconds: float = Field(
         300, gt=0, description="Time limit of an attempt, if task and operation say none."
     )
@@ -102,7 +104,11 @@ class Config(BaseSettings):
     @field_validator("allowed_hosts", "csrf_trusted_origins", "dedicated_queues", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("dedicated_queues")
     @classmethod

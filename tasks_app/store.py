@@ -7,7 +7,7 @@ many rows; `now` is for tests and defaults to the database's clock.
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID

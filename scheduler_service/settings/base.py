@@ -85,10 +85,15 @@ POSTGRES_OPTIONS: dict[str, Any] = {
 
 
 def _database() -> dict[str, Any]:
+    if not CONFIG.database_url:
+        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     url = CONFIG.database_url or f"sqlite:///{DATA_DIR / 'scheduler.sqlite3'}"
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
     is_sqlite = database["ENGINE"].endswith("sqlite3")
-    database["OPTIONS"] = {**(SQLITE_OPTIONS if is_sqlite else POSTGRES_OPTIONS), **database.get("OPTIONS", {})}
+    database["OPTIONS"] = {
+        **(SQLITE_OPTIONS if is_sqlite else POSTGRES_OPTIONS),
+        **database.get("OPTIONS", {}),
+    }
     return database
 
 

@@ -4,6 +4,6 @@ from scheduler_service.settings.base import *  # noqa: F403
 from scheduler_service.settings.base import CONFIG
 
 DEBUG = True
-SECRET_KEY = CONFIG.secret_key or "development-only-not-a-secret"  # noqa: S105
+SECRET_KEY = CONFIG.secret_key or "development-only-not-a-secret"
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts) or ["localhost", "127.0.0.1", "[::1]", "testserver"]
 DEBUG_OPERATIONS = True

@@ -1,0 +1,151 @@
+"""One drain: claim, run and finish rows of a queue until nothing is claimable or its time is spent."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from tasks_app import doorbell, operations, store
+from tasks_app.events import TaskEvents
+from tasks_app.lifecycle import Backoff
+from tasks_app.records import Claim, Ending
+from tasks_app.runner import Limits, Runner
+from tasks_app.shutdown import is_stopping
+from tasks_app.slices import Slice
+from tasks_app.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
+
+AWAY = (OperationalError, InterfaceError)
+
+
+class LeasedStore:
+    """The task store with this service's lease: the port that runner and watchdog write through."""
+
+    finish = staticmethod(store.finish)
+    release = staticmethod(store.release)
+    cancel_requested = staticmethod(store.cancel_requested)
+
+    def heartbeat(self, claims: Sequence[Claim]) -> set[UUID]:
+        return store.heartbeat(claims, lease_seconds=settings.CONFIG.lease_seconds)
+
+
+class ClaimSize:
+    """How many quick rows to claim: as many as fit into the time of a slice, found by doubling and halving."""
+
+    def __init__(self, most: int, slice_seconds: float) -> None:
+        self.most = most
+        self.slice_seconds = slice_seconds
+        self.rows = min(10, most)
+
+    def learn(self, claimed: int, seconds: float) -> None:
+        """Take in how long a slice took."""
+        if seconds > self.slice_seconds / 2:
+            self.rows = max(1, self.rows // 2)
+        elif claimed >= self.rows:
+            self.rows = min(self.most, self.rows * 2)
+
+
+class Worker:
+    """This process's hands: one runner, one watchdog, the memory of how quick its rows are."""
+
+    def __init__(self) -> None:
+        config = settings.CONFIG
+        self.runner = Runner(
+            Limits(
+                lease_seconds=config.lease_seconds,
+                slice_seconds=config.slice_seconds,
+                grace_seconds=config.timeout_grace_seconds,
+                max_result_bytes=config.max_result_bytes,
+                backoff=default_backoff(),
+            )
+        )
+        self.store = LeasedStore()
+        self.watchdog = Watchdog(self.runner, self.store, close_connection=connection.close)
+        self.watchdog.start()
+        self.claim_size = ClaimSize(config.claim_size, config.slice_seconds)
+
+    def drain(self, queue: str, hostname: str, seconds: float) -> int:
+        """Work off a queue for at most about `seconds`; how many attempts ended."""
+        events = TaskEvents(hostname)
+        ended = 0
+        is_first = True
+        deadline = time.monotonic() + seconds
+        while (slice_ := self._claim(queue, hostname)) is not None:
+            if is_first:
+                is_first = False
+                _wake_another(queue)
+            ended += len(self._run(slice_, events))
+            if time.monotonic() > deadline:
+                _wake_another(queue)
+                break
+        return ended
+
+    def _claim(self, queue: str, hostname: str) -> Slice | None:
+        if is_stopping():
+            return None
+        # Read before the statement: the lease must never look longer here than it is in the database.
+        claimed_at = time.monotonic()
+        claims = store.claim(
+            queue,
+            f"{hostname}/{os.getpid()}",
+            self.claim_size.rows,
+            lease_seconds=settings.CONFIG.lease_seconds,
+            slow=operations.slow_names(),
+        )
+        return Slice(claims, claimed_at) if claims else None
+
+    def _run(self, slice_: Slice, events: TaskEvents) -> list[Ending]:
+        self.watchdog.watch(slice_)
+        try:
+            self.runner.run(slice_)
+        finally:
+            self.watchdog.rest()
+        self.claim_size.learn(len(slice_.claims), time.monotonic() - slice_.claimed_at)
+        endings = slice_.take_unwritten()
+        patiently(lambda: self.store.finish(endings), slice_.renewed_at + settings.CONFIG.lease_seconds)
+        if waiting := slice_.take_waiting():
+            patiently(lambda: self.store.release(waiting), slice_.claimed_at + settings.CONFIG.lease_seconds)
+        events.ran(slice_.endings)
+        return slice_.endings
+
+
+def patiently(write: Callable[[], object], until: float) -> None:
+    """Write, and try again while the database is away, until the lease is over (a time of the monotonic clock).
+
+    A write whose answer was lost has happened: its repetition finds no row of that fence and changes nothing.
+    """
+    pause = 0.1
+    while True:
+        try:
+            write()
+            return
+        except AWAY:
+            connection.close()
+            if time.monotonic() + pause > until:
+                raise
+            logger.warning("The database is away; trying again in %.1f s", pause, exc_info=True)
+        time.sleep(pause)
+        pause = min(2.0, pause * 2)
+
+
+def default_backoff() -> Backoff:
+    """The waits between attempts of operations that set none."""
+    config = settings.CONFIG
+    return Backoff(base_seconds=config.retry_base_seconds, cap_seconds=config.retry_cap_seconds)
+
+
+@cache
+def worker() -> Worker:
+    """The one Worker of this process. Made after the fork: threads and signal handlers don't survive it."""
+    return Worker()
+
+
+def _wake_another(queue: str) -> None:
+    if store.has_pending(queue):
+        doorbell.ring(queue)

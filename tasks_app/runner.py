@@ -1,0 +1,179 @@
+"""Claimed rows -> handlers -> endings. No Celery, no SQL: the store comes in as a port.
+
+One thread, the process's main one, runs the handlers; `watchdog` looks after a row that takes long. Interrupts
+travel as a signal, because only a signal wakes the main thread from a blocking call; they are let in while a
+handler runs and never while a result is written.
+"""
+
+import logging
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Protocol
+from uuid import UUID
+
+from scheduler_service.json import InvalidJSON, check_json, encoded_size
+from tasks_app import failures, operations
+from tasks_app.lifecycle import Backoff, Outcome, after_attempt
+from tasks_app.operations import DoNotRetry, TimeLimitExceeded
+from tasks_app.records import JSON, Claim, Ending
+from tasks_app.slices import Running, Slice
+
+logger = logging.getLogger(__name__)
+
+INTERRUPT = signal.SIGUSR2
+
+
+class Store(Protocol):
+    """What running needs of the task store. Calls may raise; they are then tried again later."""
+
+    def finish(self, endings: Sequence[Ending]) -> set[UUID]: ...
+    def release(self, claims: Sequence[Claim]) -> set[UUID]: ...
+    def heartbeat(self, claims: Sequence[Claim]) -> set[UUID]: ...
+    def cancel_requested(self, claims: Sequence[Claim]) -> set[UUID]: ...
+
+
+class LeaseLost(BaseException):
+    """Raised into a handler whose lease could not be renewed: another worker may run the task by now.
+
+    Not an Exception, so that a handler's own `except Exception` does not keep it running.
+    """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Times in seconds, sizes in bytes."""
+
+    lease_seconds: float
+    slice_seconds: float
+    grace_seconds: float
+    max_result_bytes: int
+    backoff: Backoff
+    """The waits of operations that set none of their own."""
+
+
+class Runner:
+    """Runs slices in this thread, which must be the process's main one."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.draw = draw
+        self._pending: tuple[Running, BaseException] | None = None
+        self._handling: Running | None = None
+        # For good: a signal that comes late must find a handler, or it ends the process.
+        signal.signal(INTERRUPT, self._on_interrupt)
+
+    def run(self, slice_: Slice) -> None:
+        """Run rows until none waits or the slice's time is spent; what is over then lies in the slice."""
+        while self._may_begin(slice_) and (running := slice_.begin_next(self.clock())) is not None:
+            slice_.end(self._attempt(running))
+
+    def interrupt(self, running: Running, error: BaseException) -> None:
+        """Raise `error` in the handler of this row; no effect when it is not running any more."""
+        self._pending = (running, error)
+        signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
+
+    def timed_out(self, running: Running) -> Ending:
+        """The ending of a row whose time is over."""
+        return self._failed(running, time_limit_exceeded(running.claim))
+
+    def _may_begin(self, slice_: Slice) -> bool:
+        claim = slice_.next_waiting()
+        if claim is None:
+            return False
+        elapsed = self.clock() - slice_.claimed_at
+        if claim.expires_in is not None and elapsed >= claim.expires_in:
+            return False
+        # A process that was stopped for a while (SIGSTOP, a suspended machine) may have lost the lease.
+        if elapsed > self.limits.lease_seconds / 2:
+            return False
+        return slice_.begun == 0 or elapsed < self.limits.slice_seconds
+
+    def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None and pending[0] is self._handling:
+            raise pending[1]
+
+    def _attempt(self, running: Running) -> Ending | None:
+        try:
+            result = self._handle(running)
+        except LeaseLost:
+            logger.warning("Lost the lease of task %s; its attempt is dropped", running.claim.task_id)
+            return None
+        except BaseException as error:  # whatever a handler raises ends its attempt, never the worker
+            return self._failed(running, error)
+        return self._succeeded(running, result)
+
+    def _handle(self, running: Running) -> JSON:
+        claim = running.claim
+        operation = operations.resolve(claim.operation)
+        self._handling = running
+        try:
+            return operation.run(claim.operation, claim.arguments, running.context)
+        finally:
+            self._handling = None
+
+    def _succeeded(self, running: Running, result: JSON) -> Ending:
+        try:
+            check_json(result)
+            size, most = encoded_size(result), self.limits.max_result_bytes
+        except InvalidJSON as error:
+            return self._failed(running, failures.BadResult(f"The result {error.message}."))
+        if size > most:
+            message = f"The result has {size} bytes of JSON; at most {most} are stored."
+            return self._failed(running, failures.BadResult(message))
+        return self._ending(running, Outcome.SUCCESS, result=result)
+
+    def _failed(self, running: Running, error: BaseException) -> Ending:
+        outcome = failures.outcome(error, cancel_requested=running.cancelled.is_set())
+        return self._ending(running, outcome, error)
+
+    def _ending(
+        self, running: Running, outcome: Outcome, error: BaseException | None = None, result: JSON = None
+    ) -> Ending:
+        claim = running.claim
+        verdict = after_attempt(
+            outcome,
+            attempt=claim.attempt,
+            max_attempts=claim.max_attempts,
+            backoff=backoff_of(claim.operation, self.limits.backoff),
+            draw=self.draw(),
+            retryable=not isinstance(error, DoNotRetry),
+        )
+        return Ending(
+            claim=claim,
+            outcome=outcome,
+            status=verdict.status,
+            wait_seconds=verdict.wait_seconds,
+            result=result,
+            error=None if error is None else failures.describe(error),
+            runtime_seconds=self.clock() - running.started,
+        )
+
+
+def time_limit_exceeded(claim: Claim) -> TimeLimitExceeded:
+    """The error that a handler gets when its time is over."""
+    return TimeLimitExceeded(f"The attempt ran longer than its timeout_seconds ({claim.timeout_seconds:g}).")
+
+
+def backoff_of(operation: str, default: Backoff) -> Backoff:
+    """The waits between attempts of an operation; the default for one that is not registered here."""
+    try:
+        found = operations.resolve(operation)
+    except operations.OperationError:
+        return default
+    return Backoff(
+        base_seconds=found.retry_base_seconds or default.base_seconds,
+        cap_seconds=found.retry_cap_seconds or default.cap_seconds,
+    )

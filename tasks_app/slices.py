@@ -1,0 +1,90 @@
+"""A slice: the rows of one claim on their way through a worker process."""
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tasks_app.operations import Context
+from tasks_app.records import Claim, Ending
+
+
+@dataclass
+class Running:
+    """The row whose handler runs now. Times are of the runner's monotonic clock, in seconds."""
+
+    claim: Claim
+    context: Context
+    started: float
+    cancelled: threading.Event
+    interrupted_at: float | None = None
+    interrupted_by: BaseException | None = None
+
+
+class Slice:
+    """The rows of one claim: waiting, running, ended. Main thread and watchdog share it, under its lock."""
+
+    def __init__(self, claims: Iterable[Claim], claimed_at: float) -> None:
+        self.lock = threading.RLock()
+        self.claimed_at = claimed_at
+        self.renewed_at = claimed_at
+        self.begun = 0
+        self.running: Running | None = None
+        self.claims = list(claims)
+        self.endings: list[Ending] = []
+        self._waiting = deque(self.claims)
+        self._unwritten: list[Ending] = []
+
+    def begin_next(self, now: float) -> Running | None:
+        """Make the next row the running one; None when no row waits."""
+        with self.lock:
+            if not self._waiting:
+                return None
+            self.begun += 1
+            self.running = _running(self._waiting.popleft(), now)
+            return self.running
+
+    def end(self, ending: Ending | None) -> None:
+        """The running row is over; None: its lease was lost, so that there is nothing to write."""
+        with self.lock:
+            self.running = None
+            if ending is not None:
+                self.endings.append(ending)
+                self._unwritten.append(ending)
+
+    def next_waiting(self) -> Claim | None:
+        """The row that would begin next."""
+        with self.lock:
+            return self._waiting[0] if self._waiting else None
+
+    def take_waiting(self) -> list[Claim]:
+        """Take the rows that have not begun; the caller releases them or puts them back."""
+        with self.lock:
+            claims, self._waiting = list(self._waiting), deque()
+            return claims
+
+    def put_back_waiting(self, claims: list[Claim]) -> None:
+        with self.lock:
+            self._waiting.extendleft(reversed(claims))
+
+    def take_unwritten(self) -> list[Ending]:
+        """Take the endings that are not written yet; the caller writes them or puts them back."""
+        with self.lock:
+            endings, self._unwritten = self._unwritten, []
+            return endings
+
+    def put_back_unwritten(self, endings: list[Ending]) -> None:
+        with self.lock:
+            self._unwritten[:0] = endings
+
+
+def _running(claim: Claim, now: float) -> Running:
+    cancelled = threading.Event()
+    context = Context(
+        task_id=claim.task_id,
+        attempt=claim.attempt,
+        max_attempts=claim.max_attempts,
+        operation=claim.operation,
+        is_cancelled=cancelled.is_set,
+    )
+    return Running(claim, context, now, cancelled)

@@ -1,0 +1,143 @@
+"""The thread that looks after a row that takes long, with a database connection of its own.
+
+It gives back the rows behind it and writes the results before it, so that a slow task holds nobody up; renews its
+lease; passes on a requested cancellation; and interrupts it at its time limit or when the lease is gone.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from tasks_app.runner import LeaseLost, Runner, Store, time_limit_exceeded
+from tasks_app.slices import Running, Slice
+
+logger = logging.getLogger(__name__)
+
+LOOK_FOR_CANCEL = 1.0
+"""Seconds between two looks whether somebody wants the running task to stop."""
+
+
+def end_process() -> None:
+    """End this process at once: its handler heeds nothing. The pool replaces it."""
+    os._exit(70)
+
+
+class Watchdog(threading.Thread):
+    """One per worker process. `watch` and `rest` are called by the main thread around a drain."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        store: Store,
+        *,
+        close_connection: Callable[[], None],
+        end_process: Callable[[], None] = end_process,
+    ) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self.runner = runner
+        self.store = store
+        self._close_connection = close_connection
+        self._end_process = end_process
+        self._slice: Slice | None = None
+        self._awake = threading.Event()
+        self._looked_for_cancel = 0.0
+
+    def watch(self, slice_: Slice) -> None:
+        """Look after this slice from now on."""
+        self._slice = slice_
+        self._awake.set()
+
+    def rest(self) -> None:
+        """There is nothing to look after."""
+        self._slice = None
+        self._awake.clear()
+
+    def run(self) -> None:
+        while True:
+            self._awake.wait()
+            self._guarded_look()
+            if self._slice is None:
+                self._close_connection()
+            time.sleep(self.runner.limits.slice_seconds)
+
+    def _guarded_look(self) -> None:
+        slice_ = self._slice
+        try:
+            if slice_ is not None:
+                self.look(slice_)
+        except Exception:  # the database is away, say: the next look tries again
+            logger.warning("The watchdog could not look after its slice", exc_info=True)
+            self._close_connection()
+
+    def look(self, slice_: Slice) -> None:
+        """One round. Does nothing while rows are quick; raises the store's errors."""
+        running = slice_.running
+        now = self.runner.clock()
+        if running is None or now - running.started < self.runner.limits.slice_seconds:
+            return
+        self._interrupt_if_due(slice_, running, now)
+        self._relieve(slice_)
+        self._renew(slice_, running, now)
+        self._pass_on_cancellation(running, now)
+
+    def _relieve(self, slice_: Slice) -> None:
+        if waiting := slice_.take_waiting():
+            try:
+                self.store.release(waiting)
+            except Exception:
+                slice_.put_back_waiting(waiting)
+                raise
+        if ended := slice_.take_unwritten():
+            try:
+                self.store.finish(ended)
+            except Exception:
+                slice_.put_back_unwritten(ended)
+                raise
+
+    def _renew(self, slice_: Slice, running: Running, now: float) -> None:
+        if now - slice_.renewed_at < self.runner.limits.lease_seconds / 3:
+            return
+        held = self.store.heartbeat([running.claim])
+        if running.claim.task_id in held:
+            slice_.renewed_at = now
+        elif slice_.running is running:
+            self._interrupt(running, LeaseLost(), now)
+
+    def _pass_on_cancellation(self, running: Running, now: float) -> None:
+        if running.cancelled.is_set() or now - self._looked_for_cancel < LOOK_FOR_CANCEL:
+            return
+        self._looked_for_cancel = now
+        if self.store.cancel_requested([running.claim]):
+            running.cancelled.set()
+
+    def _interrupt_if_due(self, slice_: Slice, running: Running, now: float) -> None:
+        limits = self.runner.limits
+        if running.interrupted_at is not None:
+            if now - running.interrupted_at > limits.grace_seconds:
+                self._end(slice_, running)
+        elif now - slice_.renewed_at > limits.lease_seconds * 0.8:
+            # It could not be renewed: stop before the lease ends and another worker begins.
+            self._interrupt(running, LeaseLost(), now)
+        elif now - running.started > running.claim.timeout_seconds:
+            self._interrupt(running, time_limit_exceeded(running.claim), now)
+
+    def _interrupt(self, running: Running, error: BaseException, now: float) -> None:
+        if running.interrupted_at is None:
+            running.interrupted_at, running.interrupted_by = now, error
+            self.runner.interrupt(running, error)
+
+    def _end(self, slice_: Slice, running: Running) -> None:
+        # Under the slice's lock: the main thread cannot end the row, or begin another, on the way out.
+        with slice_.lock:
+            if slice_.running is not running:
+                return
+            logger.error("Task %s heeds no interrupt; ending this process", running.claim.task_id)
+            endings = slice_.take_unwritten()
+            if not isinstance(running.interrupted_by, LeaseLost):
+                endings.append(self.runner.timed_out(running))
+            try:
+                self.store.finish(endings)
+            finally:
+                self._end_process()
