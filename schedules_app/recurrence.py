@@ -122,7 +122,9 @@ class _Grid:
     def at(self, number: int) -> datetime | None:
         """The time of an occurrence; None when it lies beyond the calendar."""
         try:
-            start = resolve(self.wall + number * self.days, self.zone) if self.days else self.anchor
+            # The anchor itself may be the second of a doubled wall-clock time.
+            is_wall_time = self.days and number
+            start = resolve(self.wall + number * self.days, self.zone) if is_wall_time else self.anchor
             return start + number * self.elapsed
         except OverflowError:
             return None
