@@ -48,22 +48,16 @@ RETURNING task_id, fence, queue, operation, arguments, attempt, max_attempts, ti
     run_at
 """
 
-# Hiding the status from the planner keeps it from ANDing a bitmap of all STARTED rows into a lookup by key.
-_MINE = "t.task_id = g.task_id AND coalesce(t.status, '') = 'STARTED' AND t.fence = g.fence"
-
-_NEXT_STATUS = """CASE WHEN g.status = 'RETRY' AND t.cancel_requested_at IS NOT NULL THEN 'CANCELLED'
-    ELSE g.status END"""
-
 # One statement for a worker's result and for a rescue. A rescue re-checks the lease: the worker may have
 # renewed it after the rescuer looked.
-_FINISH = f"""
+_FINISH = """
 UPDATE tasks_task AS t SET
-    status = {_NEXT_STATUS},
+    status = {next_status},
     result = g.result, error = g.error, lease_expires_at = NULL,
     crashes = t.crashes + CASE WHEN g.outcome = 'LOST' THEN 1 ELSE 0 END,
-    run_at = CASE WHEN g.status = 'RETRY' THEN {{retry_at}} ELSE t.run_at END,
-    finished_at = CASE WHEN {_NEXT_STATUS} = 'RETRY' THEN NULL ELSE {{now}} END
-FROM given g WHERE {_MINE} AND (g.outcome <> 'LOST' OR t.lease_expires_at < {{now}})
+    run_at = CASE WHEN g.status = 'RETRY' THEN {retry_at} ELSE t.run_at END,
+    finished_at = CASE WHEN {next_status} = 'RETRY' THEN NULL ELSE {now} END
+FROM given g WHERE {mine} AND (g.outcome <> 'LOST' OR t.lease_expires_at < {now})
 """
 _ATTEMPT = """
 INSERT INTO tasks_attempt
@@ -71,16 +65,16 @@ INSERT INTO tasks_attempt
 SELECT t.task_id, t.attempt, t.fence, t.worker, t.started_at, {now}, g.runtime, g.outcome, g.error
 FROM {source} t JOIN given g ON g.task_id = t.task_id
 """
-_RELEASE = f"""
+_RELEASE = """
 UPDATE tasks_task AS t SET
     status = CASE WHEN t.cancel_requested_at IS NULL THEN 'PENDING' ELSE 'CANCELLED' END,
-    finished_at = CASE WHEN t.cancel_requested_at IS NULL THEN NULL ELSE {{now}} END,
+    finished_at = CASE WHEN t.cancel_requested_at IS NULL THEN NULL ELSE {now} END,
     attempt = t.attempt - 1, started_at = NULL, worker = '', lease_expires_at = NULL
-FROM given g WHERE {_MINE} RETURNING t.task_id
+FROM given g WHERE {mine} RETURNING {own_id}
 """
-_HEARTBEAT = f"""
-UPDATE tasks_task AS t SET lease_expires_at = {{lease}}
-FROM given g WHERE {_MINE} RETURNING t.task_id
+_HEARTBEAT = """
+UPDATE tasks_task AS t SET lease_expires_at = {lease}
+FROM given g WHERE {mine} RETURNING {own_id}
 """
 # A loose index scan: one index descent per queue, however many rows wait in each.
 _QUEUES = """
@@ -92,9 +86,16 @@ WITH RECURSIVE q(queue) AS (
 ) SELECT queue FROM q WHERE queue IS NOT NULL
 """
 
-_POSTGRES = {
+_COMMON = {
+    # Hiding the status from the planner keeps it from ANDing a bitmap of all STARTED rows into a lookup by key.
+    "mine": "t.task_id = g.task_id AND coalesce(t.status, '') = 'STARTED' AND t.fence = g.fence",
+    "next_status": """CASE WHEN g.status = 'RETRY' AND t.cancel_requested_at IS NOT NULL THEN 'CANCELLED'
+        ELSE g.status END""",
+}
+_POSTGRES = _COMMON | {
     "materialized": "MATERIALIZED",
     "lock": "FOR UPDATE SKIP LOCKED",
+    "own_id": "t.task_id",
     "now": "coalesce(%(now)s::timestamptz, statement_timestamp())",
     "stamp": "coalesce(%(now)s::timestamptz, clock_timestamp())",
     "lease": "coalesce(%(now)s::timestamptz, clock_timestamp()) + %(lease)s * interval '1 second'",
@@ -107,9 +108,10 @@ _POSTGRES = {
             outcome text, result jsonb, error jsonb, wait double precision, runtime double precision))""",
 }
 _SQLITE_TIME = "'%%Y-%%m-%%d %%H:%%M:%%f'"
-_SQLITE = {
+_SQLITE = _COMMON | {
     "materialized": "MATERIALIZED",
     "lock": "",
+    "own_id": "task_id",  # SQLite's RETURNING knows no alias, and sees the updated table only
     "now": "%(now)s",
     "stamp": "%(now)s",
     "lease": f"strftime({_SQLITE_TIME}, %(now)s, '+' || %(lease)s || ' seconds')",

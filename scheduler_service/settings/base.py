@@ -1,5 +1,6 @@
 """Settings that every environment shares. Values come from `scheduler_service.config`, never from here."""
 
+import os
 import sys
 from typing import Any
 
@@ -39,6 +40,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "scheduler_service.errors.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -90,6 +92,9 @@ def _database() -> dict[str, Any]:
     url = CONFIG.database_url or f"sqlite:///{DATA_DIR / 'scheduler.sqlite3'}"
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
     is_sqlite = database["ENGINE"].endswith("sqlite3")
+    if is_sqlite:
+        # Tests that race two connections need a file: the connections of an in-memory database share one cache.
+        database["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
     database["OPTIONS"] = {
         **(SQLITE_OPTIONS if is_sqlite else POSTGRES_OPTIONS),
         **database.get("OPTIONS", {}),

@@ -1,0 +1,147 @@
+"""Finishing, fencing, rescuing: who may end an attempt, and what remains of it."""
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from tasks_app import store
+from tasks_app.lifecycle import Backoff, Outcome, Status
+from tasks_app.models import Attempt, Task
+from tests.integration.helpers import LEASE, at, claim, create, ending, new_task, status_of
+
+pytestmark = pytest.mark.django_db
+
+
+def rescue(now, draw=0.5):
+    return store.rescue(lambda operation: Backoff(base_seconds=2), now, draw=lambda: draw)
+
+
+def test_a_success_is_written_with_its_result_and_its_attempt():
+    (task_id,) = create()
+    (held,) = claim(now=at(1))
+    assert store.finish([ending(held, result={"sum": [11, None, "ü"]})], at(2)) == {task_id}
+    task = Task.objects.get(task_id=task_id)
+    assert (task.status, task.result, task.error, task.finished_at) == (
+        "SUCCESS",
+        {"sum": [11, None, "ü"]},
+        None,
+        at(2),
+    )
+    assert task.lease_expires_at is None
+    (attempt,) = task.attempts.all()
+    assert (attempt.number, attempt.outcome, attempt.worker) == (1, "SUCCESS", "w1")
+    assert (attempt.started_at, attempt.finished_at, attempt.runtime_seconds) == (at(1), at(2), 0.5)
+
+
+@pytest.mark.parametrize("result", [None, 0, False, "", [], {}, 1.5, 2**63 - 1, 'quote " and \\ slash'])
+def test_any_json_value_comes_back_as_it_was(result):
+    (task_id,) = create()
+    store.finish([ending(claim()[0], result=result)], at(1))
+    stored = Task.objects.get(task_id=task_id).result
+    assert stored == result
+    assert type(stored) is type(result)
+
+
+def test_a_stale_worker_cannot_finish_a_rescued_task():
+    (task_id,) = create()
+    (stale,) = claim()
+    assert rescue(at(LEASE + 1)) == {task_id}
+    store.promote(at(LEASE + 100))
+    (fresh,) = claim(now=at(LEASE + 100))
+    assert store.finish([ending(stale, result="stale")], at(LEASE + 101)) == set()
+    assert store.finish([ending(fresh, result="fresh")], at(LEASE + 102)) == {task_id}
+    assert Task.objects.get(task_id=task_id).result == "fresh"
+
+
+def test_finishing_the_same_claim_twice_changes_nothing_the_second_time():
+    (task_id,) = create()
+    (held,) = claim()
+    store.finish([ending(held, result=1)], at(1))
+    assert store.finish([ending(held, result=2)], at(2)) == set()
+    assert Task.objects.get(task_id=task_id).result == 1
+    assert Attempt.objects.count() == 1
+
+
+def test_a_retry_waits_as_long_as_its_ending_says():
+    (task_id,) = create()
+    store.finish([ending(claim()[0], Status.RETRY, wait_seconds=7.5, error={"code": "x"})], at(1))
+    task = Task.objects.get(task_id=task_id)
+    assert (task.status, task.run_at, task.error) == ("RETRY", at(8.5), {"code": "x"})
+    assert store.promote(at(8)) == 0
+    assert store.promote(at(9)) == 1
+    assert claim(now=at(9))[0].attempt == 2
+
+
+def test_a_retry_of_a_task_that_somebody_cancelled_ends_as_cancelled():
+    (task_id,) = create()
+    (held,) = claim()
+    assert store.cancel([task_id], at(1)) == {task_id}
+    store.finish([ending(held, Status.RETRY, wait_seconds=1)], at(2))
+    assert status_of(task_id) == "CANCELLED"
+
+
+def test_a_success_that_wins_against_a_cancellation_stands():
+    (task_id,) = create()
+    (held,) = claim()
+    store.cancel([task_id], at(1))
+    assert store.cancel_requested([held]) == {task_id}
+    store.finish([ending(held, result=1)], at(2))
+    assert status_of(task_id) == "SUCCESS"
+
+
+def test_a_heartbeat_keeps_a_task_from_being_rescued():
+    (task_id,) = create()
+    (held,) = claim()
+    assert store.heartbeat([held], lease_seconds=LEASE, now=at(50)) == {task_id}
+    assert rescue(at(LEASE + 1)) == set()
+    assert rescue(at(50 + LEASE + 1)) == {task_id}
+    assert store.heartbeat([held], lease_seconds=LEASE, now=at(200)) == set()
+
+
+def test_a_rescue_checks_the_lease_again_in_its_write():
+    (task_id,) = create()
+    (held,) = claim()
+    lost = ending(held, Status.RETRY, outcome=Outcome.LOST, wait_seconds=1)
+    store.heartbeat([held], lease_seconds=LEASE, now=at(59))
+    assert store.finish([lost], at(LEASE + 1)) == set()
+    assert status_of(task_id) == "STARTED"
+
+
+def test_a_lost_attempt_is_kept_and_the_task_waits_for_the_next():
+    (task_id,) = create()
+    claim()
+    rescue(at(LEASE + 1))
+    task = Task.objects.get(task_id=task_id)
+    assert (task.status, task.crashes, task.run_at) == ("RETRY", 1, at(LEASE + 2))
+    assert task.error["code"] == "worker_lost"
+    assert [(a.number, a.outcome) for a in task.attempts.all()] == [(1, "LOST")]
+
+
+def test_a_task_that_keeps_killing_its_worker_ends_as_error_with_attempts_left():
+    (task_id,) = create(new_task(max_attempts=50))
+    now = 0.0
+    for _ in range(3):
+        store.promote(at(now))
+        assert claim(now=at(now))
+        now += LEASE + 100
+        rescue(at(now))
+        now += 100
+    assert status_of(task_id) == "ERROR"
+    assert Attempt.objects.filter(task_id=task_id).count() == 3
+
+
+def test_a_terminal_row_refuses_every_change_whoever_writes():
+    (task_id,) = create()
+    store.finish([ending(claim()[0])], at(1))
+    with pytest.raises(IntegrityError, match="never changes"), transaction.atomic():
+        Task.objects.filter(task_id=task_id).update(result="tampered")
+    assert store.cancel([task_id], at(2)) == set()
+    assert store.delete(task_id) is False
+
+
+def test_many_endings_are_written_together_and_losers_are_left_out():
+    create(*(new_task() for _ in range(20)))
+    claims = claim()
+    store.release(claims[:5], at(1))
+    won = store.finish([ending(item, result=item.fence) for item in claims], at(2))
+    assert won == {item.task_id for item in claims[5:]}
+    assert Attempt.objects.count() == 15
