@@ -1,15 +1,53 @@
 """The address space. Canonical paths at the root; the same ones under /api/v1/ for clients that pin a version."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, include, path, re_path, resolve
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import RedirectView
+from drf_yasg.views import get_schema_view
+
+from scheduler_service.errors import DETAILS, problem_response
+from scheduler_service.health import LiveView, ReadyView
 
 api = [
     path("", include("tasks_app.urls")),
     path("", include("schedules_app.urls")),
 ]
+documented = [
+    path("", include(api)),
+    path("health/live", LiveView.as_view(), name="health-live"),
+    path("health/ready", ReadyView.as_view(), name="health-ready"),
+]
+swagger = get_schema_view(public=True, patterns=documented)
+
+
+@csrf_exempt
+def fallback(request: HttpRequest) -> HttpResponseBase:
+    """Serve the address that differs in the last slash only, else answer 404.
+
+    Django would redirect instead, which loses a POST's body, or raise an error when DEBUG is on.
+    """
+    here = request.path_info
+    try:
+        match = resolve(here.removesuffix("/") if here.endswith("/") else f"{here}/")
+    except Resolver404:
+        return problem_response(404, "not_found", DETAILS[404])
+    if match.func is fallback:
+        return problem_response(404, "not_found", DETAILS[404])
+    request.resolver_match = match
+    response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    return response
+
 
 urlpatterns = [
-    path("", include(api)),
+    path("", RedirectView.as_view(pattern_name="swagger"), name="root"),
+    *documented,
     path("api/v1/", include(api)),
+    path("swagger/", swagger.with_ui("swagger"), name="swagger"),
+    path("swagger.json", swagger.without_ui(), {"format": "json"}, name="swagger-json"),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    re_path(r"^(?!admin/)", fallback),
 ]

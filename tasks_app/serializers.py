@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from drf_yasg.utils import swagger_serializer_method
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
+from tasks_app import queries
+from tasks_app.examples import NEW_TASK, TASK
 from tasks_app.fields import (
     ArgumentsField,
     InstantField,
@@ -19,9 +22,18 @@ from tasks_app.fields import (
     TagsField,
 )
 from tasks_app.lifecycle import Outcome, Status
+from tasks_app.models import Attempt, Task
 from tasks_app.operations import InvalidArguments, Operation, OperationError, resolve
 
-__all__ = ["StrictSerializerMixin", "TaskDetailSerializer", "TaskSerializer", "TaskTemplateFields"]
+__all__ = [
+    "NewTaskSerializer",
+    "OperationSerializer",
+    "StrictSerializerMixin",
+    "TaskDetailSerializer",
+    "TaskSerializer",
+    "TaskTemplateFields",
+    "validate_template",
+]
 
 DEFAULT_QUEUE = "tasks"
 ERROR_SCHEMA = {
@@ -47,6 +59,8 @@ class ErrorField(serializers.JSONField):
 
 class TaskTemplateFields(StrictSerializerMixin, serializers.Serializer):
     """The fields that say what a task does; a task schedule has them too."""
+
+    default_error_messages = {"invalid": 'Use a JSON object, for example {{"operation": "4+7"}}.'}
 
     operation = StrictCharField(
         max_length=200, help_text="A name from /operations/, or an arithmetic expression such as `4+7`."
@@ -115,12 +129,9 @@ def _nested(error: InvalidArguments) -> dict[Any, Any]:
     return tree
 
 
-class TaskSerializer(TaskTemplateFields):
-    """A task. Every field is in every answer; those that a request may set are not marked read-only."""
+class NewTaskSerializer(TaskTemplateFields):
+    """What a request says about a new task."""
 
-    task_id = serializers.UUIDField(read_only=True)
-    operation = TaskTemplateFields._declared_fields["operation"]
-    status = serializers.ChoiceField([s.value for s in Status], read_only=True)
     run_at = InstantField(
         required=False,
         allow_null=True,
@@ -131,6 +142,28 @@ class TaskSerializer(TaskTemplateFields):
         allow_null=True,
         help_text="Not to start after this time; the task ends as EXPIRED instead.",
     )
+
+    class Meta:
+        ref_name = "NewTask"
+        swagger_schema_fields = {"example": NEW_TASK}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
+        return validate_template(attrs)
+
+
+def _check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:
+    now = datetime.now(UTC)
+    if expires_at is not None and expires_at <= max(run_at or now, now):
+        message = "It must lie after run_at and in the future; such a task could never start."
+        raise ValidationError({"expires_at": [ErrorDetail(message, code="too_early")]})
+
+
+class TaskSerializer(NewTaskSerializer):
+    """A task. Every answer has every field; a request may set those of NewTask."""
+
+    task_id = serializers.UUIDField(read_only=True)
+    status = serializers.ChoiceField([s.value for s in Status], read_only=True)
     result = AnyJSONField(read_only=True, allow_null=True)
     error = ErrorField(read_only=True, allow_null=True)
     progress = AnyJSONField(read_only=True, allow_null=True)
@@ -146,21 +179,17 @@ class TaskSerializer(TaskTemplateFields):
     finished_at = InstantField(read_only=True, allow_null=True, help_text="When its status became terminal.")
     cancel_requested_at = InstantField(read_only=True, allow_null=True)
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs = validate_template(attrs)
-        _check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
-        return attrs
+    class Meta:
+        ref_name = "Task"
+        swagger_schema_fields = {"example": TASK}
 
-
-def _check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:
-    now = datetime.now(UTC)
-    if expires_at is not None and expires_at <= max(run_at or now, now):
-        message = "It must lie after run_at, and in the future; such a task could never start."
-        raise ValidationError({"expires_at": [ErrorDetail(message, code="too_early")]})
+    def get_fields(self) -> dict[str, serializers.Field]:
+        fields = super().get_fields()
+        return {**{name: fields[name] for name in TASK}, **fields}
 
 
 class AttemptSerializer(serializers.Serializer):
-    """One run of a task. The running one has neither `outcome` nor `finished_at` yet."""
+    """One run of a task. The running one has no `outcome` and no `finished_at` yet."""
 
     number = serializers.IntegerField(read_only=True)
     outcome = serializers.ChoiceField([o.value for o in Outcome], read_only=True, allow_null=True)
@@ -170,8 +199,40 @@ class AttemptSerializer(serializers.Serializer):
     runtime_seconds = serializers.FloatField(read_only=True, allow_null=True)
     error = ErrorField(read_only=True, allow_null=True)
 
+    def to_representation(self, instance: Attempt) -> dict[str, Any]:
+        # A running attempt has no outcome, and a choice field would show the column's empty text for it.
+        return {**super().to_representation(instance), "outcome": instance.outcome or None}
+
 
 class TaskDetailSerializer(TaskSerializer):
     """A task with its attempts, oldest first."""
 
-    attempts = AttemptSerializer(many=True, read_only=True)
+    attempts = serializers.SerializerMethodField()
+
+    class Meta:
+        ref_name = "TaskDetail"
+
+    @swagger_serializer_method(AttemptSerializer(many=True))
+    def get_attempts(self, task: Task) -> list[dict[str, Any]]:
+        return AttemptSerializer(queries.attempts_of(task), many=True).data
+
+
+class OperationSerializer(serializers.Serializer):
+    """An operation that tasks may name."""
+
+    name = serializers.CharField(read_only=True)
+    description = serializers.CharField(read_only=True)
+    arguments_schema = serializers.SerializerMethodField(help_text="JSON Schema of `arguments`.")
+    timeout_seconds = serializers.FloatField(
+        read_only=True, allow_null=True, help_text="null: as configured."
+    )
+    max_attempts = serializers.IntegerField(read_only=True, allow_null=True, help_text="null: as configured.")
+    queue = serializers.CharField(read_only=True, allow_null=True, help_text="null: the queue `tasks`.")
+    quick = serializers.BooleanField(read_only=True, help_text="Whether workers take many of them at a time.")
+
+    class Meta:
+        ref_name = "Operation"
+
+    @swagger_serializer_method(serializers.DictField())
+    def get_arguments_schema(self, operation: Operation) -> dict[str, Any]:
+        return operation.arguments_schema()

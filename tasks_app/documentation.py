@@ -1,0 +1,135 @@
+"""What /swagger/ says about the addresses of tasks: summaries, answers, and an example of each."""
+
+from typing import Any
+
+from drf_yasg import openapi
+from drf_yasg.utils import no_body
+from rest_framework import serializers
+
+from scheduler_service.swagger import answer, problem_answer
+from tasks_app.examples import ATTEMPT, BATCH_FAULT, FINISHED_TASK, OPERATION, STARTED_TASK, TASK
+from tasks_app.serializers import NewTaskSerializer, OperationSerializer, TaskDetailSerializer, TaskSerializer
+
+
+class TaskPageSerializer(serializers.Serializer):
+    """A page of tasks."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = TaskSerializer(many=True)
+
+    class Meta:
+        ref_name = "TaskPage"
+
+
+class BatchFaultSerializer(serializers.Serializer):
+    """What is wrong with one item of a batch."""
+
+    index = serializers.IntegerField(help_text="The item's place in the array, from 0.")
+    errors = serializers.ListField(child=serializers.DictField(), help_text="As in a problem's `errors`.")
+
+    class Meta:
+        ref_name = "BatchFault"
+
+
+class BatchAnswerSerializer(serializers.Serializer):
+    """The tasks that a batch created, in its order, and what is wrong with its other items."""
+
+    tasks = TaskSerializer(many=True)
+    errors = BatchFaultSerializer(many=True)
+
+    class Meta:
+        ref_name = "BatchAnswer"
+
+
+class OperationListSerializer(serializers.Serializer):
+    """All operations."""
+
+    results = OperationSerializer(many=True)
+
+    class Meta:
+        ref_name = "OperationList"
+
+
+def _conflict(detail: str) -> openapi.Response:
+    return problem_answer(409, "conflict", detail)
+
+
+LIST_TASKS: dict[str, Any] = {
+    "operation_summary": "List tasks",
+    "operation_description": (
+        "Newest first, unless `ordering` says otherwise; filters combine. An ordering by `finished_at` lists only "
+        "tasks that have finished. Pages follow a cursor: rows that come or go shift nothing."
+    ),
+    "responses": {
+        200: answer(
+            "A page.", TaskPageSerializer, {"next": None, "previous": None, "results": [FINISHED_TASK]}
+        )
+    },
+    "tags": ["tasks"],
+}
+CREATE_TASK: dict[str, Any] = {
+    "operation_summary": "Create a task",
+    "operation_description": "It is stored when this answers; `Location` is where to read its result.",
+    "request_body": NewTaskSerializer,
+    "responses": {202: answer("The task.", TaskSerializer, TASK)},
+    "tags": ["tasks"],
+}
+CREATE_BATCH: dict[str, Any] = {
+    "operation_summary": "Create many tasks",
+    "operation_description": (
+        "Valid items are created in one transaction, wrong ones are told by index; an empty array creates nothing. "
+        "If no item is valid, or `atomic` is true and one is not, nothing is created and the answer is 400."
+    ),
+    "request_body": NewTaskSerializer(many=True),
+    "manual_parameters": [
+        openapi.Parameter(
+            "atomic", openapi.IN_QUERY, "Create all or nothing.", type=openapi.TYPE_BOOLEAN, default=False
+        )
+    ],
+    "responses": {
+        202: answer("What was created.", BatchAnswerSerializer, {"tasks": [TASK], "errors": [BATCH_FAULT]}),
+        400: problem_answer(400, "validation_error", "1/operation: …", BATCH_FAULT["errors"]),
+    },
+    "tags": ["tasks"],
+}
+READ_TASK: dict[str, Any] = {
+    "operation_summary": "Read a task with its attempts",
+    "operation_description": "The running attempt is the last one; its `outcome` and `finished_at` are null.",
+    "responses": {200: answer("The task.", TaskDetailSerializer, {**FINISHED_TASK, "attempts": [ATTEMPT]})},
+    "tags": ["tasks"],
+}
+DELETE_TASK: dict[str, Any] = {
+    "operation_summary": "Delete a task that has not begun",
+    "responses": {204: "It is gone.", 409: _conflict("The task is STARTED after 1 attempts; …")},
+    "tags": ["tasks"],
+}
+CANCEL_TASK: dict[str, Any] = {
+    "operation_summary": "Cancel a task",
+    "operation_description": (
+        "A waiting task ends as CANCELLED at once (200). A running one is asked to stop (202): it ends as CANCELLED "
+        "if its operation heeds that, else as it would have."
+    ),
+    "request_body": no_body,
+    "responses": {
+        200: answer("It is cancelled.", TaskSerializer, {**TASK, "status": "CANCELLED"}),
+        202: answer("It is asked to stop.", TaskSerializer, STARTED_TASK),
+        409: _conflict("The task is SUCCESS already; a finished task cannot be cancelled."),
+    },
+    "tags": ["tasks"],
+}
+RETRY_TASK: dict[str, Any] = {
+    "operation_summary": "Repeat a finished task",
+    "operation_description": "Creates a new task like it, to run now, which names the old one in `retry_of`.",
+    "request_body": no_body,
+    "responses": {
+        202: answer("The new task.", TaskSerializer, {**TASK, "retry_of": FINISHED_TASK["task_id"]}),
+        409: _conflict("The task is PENDING; only a finished task can be repeated. Cancel it first."),
+    },
+    "tags": ["tasks"],
+}
+LIST_OPERATIONS: dict[str, Any] = {
+    "operation_summary": "List what can run",
+    "responses": {200: answer("All operations, by name.", OperationListSerializer, {"results": [OPERATION]})},
+    "tags": ["operations"],
+}
