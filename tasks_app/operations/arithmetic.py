@@ -137,8 +137,8 @@ def _bounded(value: Number) -> Number:
 
 def _invalid(text: str, why: str) -> InvalidExpression:
     return InvalidExpression(
-        f"{quote(text)} is not an arithmetic expression: {why}. Use numbers, + - * / // % ** and parentheses; "
-        "the name of a registered operation begins with a letter."
+        f"{quote(text)} is not an arithmetic expression: {why}. Use numbers, + - * / // % ** and "
+        "parentheses, or the name of a registered operation."
     )
 
 

@@ -31,7 +31,10 @@ class InvalidExpression(OperationError):
 
 @dataclass(frozen=True, slots=True)
 class ArgumentError:
-    """One fault in a task's `arguments`; `path` leads to it from there, by keys and indexes."""
+    """One fault in a task's `arguments`; `path` leads to it from there, by keys and indexes.
+
+    `message` is a sentence that says what to do.
+    """
 
     path: tuple[str | int, ...]
     code: str
@@ -44,7 +47,7 @@ class InvalidArguments(OperationError):
     code = "invalid_arguments"
 
     def __init__(self, errors: list[ArgumentError]) -> None:
-        super().__init__("; ".join(f"{_place(error)} {error.message}" for error in errors))
+        super().__init__(" ".join(f"{_place(error)}: {error.message}" for error in errors))
         self.errors = errors
 
 

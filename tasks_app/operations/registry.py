@@ -24,6 +24,7 @@ from tasks_app.operations.errors import (
 MAX_NAME_LENGTH = 200
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _MAX_ATTEMPTS = 100
+_NO_HANDLERS = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -66,7 +67,7 @@ class Operation:
         try:
             values = self.signature.parse(arguments)
         except InvalidArguments as error:
-            raise ArgumentsNoLongerFit(f"The stored arguments no longer fit {self.name}: {error}") from error
+            raise ArgumentsNoLongerFit(f"The stored arguments no longer fit {self.name}. {error}") from error
         if self.signature.context_parameter:
             values[self.signature.context_parameter] = context
         return self.handler(**values)
@@ -77,7 +78,7 @@ class Expression(Operation):
 
     def validate(self, text: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments:
-            message = "must be empty: an arithmetic expression takes no arguments"
+            message = "An arithmetic expression takes no arguments; leave them out."
             raise InvalidArguments([ArgumentError((), "not_empty", message)])
         return {}
 
@@ -175,7 +176,7 @@ def _description(function: Callable[..., Any]) -> str:
 def _checked_signature(function: Any, name: str) -> signature.Signature:
     if not inspect.isfunction(function):
         raise RegistrationError(f"The operation {name!r} is not a plain function: {function!r}.")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+    if any(is_other(function) for is_other in _NO_HANDLERS):
         raise RegistrationError(
             f"The operation {name!r} is async or a generator; a handler returns its result."
         )
@@ -191,7 +192,7 @@ def _check_settings(new: Operation) -> None:
             new.max_attempts is not None and not 1 <= new.max_attempts <= _MAX_ATTEMPTS
         ),
         "queue has letters, digits, '_', '.', '-', at most 64, and is not 'scheduler'": (
-            new.queue is not None and (not re.match(QUEUE_NAME, new.queue) or new.queue == "scheduler")
+            new.queue is not None and (not re.fullmatch(QUEUE_NAME, new.queue) or new.queue == "scheduler")
         ),
     } | {
         f"{field} is a number of seconds above 0": _is_no_duration(getattr(new, field))

@@ -43,9 +43,11 @@ class Signature:
             raise InvalidArguments([_unknown((self.context_parameter,), self.fields)])
         try:
             check_json(arguments)
-            parsed = self.model.model_validate_json(dumps(arguments))
+            parsed = self.model.model_validate_json(dumps(arguments), strict=True)
         except InvalidJSON as error:
-            raise InvalidArguments([ArgumentError(error.path, error.code, error.message)]) from None
+            raise InvalidArguments(
+                [ArgumentError(error.path, error.code, f"This value {error.message}.")]
+            ) from None
         except ValidationError as error:
             raise InvalidArguments(_explain(error, arguments, self.fields)) from None
         sent = {
@@ -86,9 +88,7 @@ def _model(
 ) -> tuple[type[BaseModel], dict[str, Any]]:
     namespace: dict[str, Any] = {
         "__module__": function.__module__,
-        "model_config": ConfigDict(
-            strict=True, extra="allow" if extra else "forbid", title=name, arbitrary_types_allowed=False
-        ),
+        "model_config": ConfigDict(extra="allow" if extra else "forbid", title=name),
     }
     if extra:
         namespace["__annotations__"] = {"__pydantic_extra__": dict[str, extra[0]]}  # type: ignore[valid-type]
@@ -152,10 +152,10 @@ def _explain(
 def _explain_one(fault: Any, arguments: dict[str, Any], fields: dict[str, str]) -> ArgumentError:
     path = _real_path(fault["loc"], arguments)
     if fault["type"] == "missing":
-        return ArgumentError((*path, fault["loc"][-1]), "required", "is required")
+        return ArgumentError((*path, fault["loc"][-1]), "required", "This argument is required.")
     if fault["type"] == "extra_forbidden":
         return _unknown(path, fields)
-    return ArgumentError(path, fault["type"], f"is not valid: {fault['msg'].removeprefix('Value error, ')}")
+    return ArgumentError(path, fault["type"], fault["msg"].removeprefix("Value error, ").rstrip(".") + ".")
 
 
 def _real_path(location: tuple[str | int, ...], arguments: dict[str, Any]) -> tuple[str | int, ...]:
@@ -163,15 +163,21 @@ def _real_path(location: tuple[str | int, ...], arguments: dict[str, Any]) -> tu
     path: list[str | int] = []
     value: Any = arguments
     for part in location:
-        if part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int):
+        if _leads_on(part, value):
             path.append(part)
             value = value[part]
     return tuple(path)
 
 
+def _leads_on(part: str | int, value: Any) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
+
+
 def _unknown(path: tuple[str | int, ...], fields: dict[str, str]) -> ArgumentError:
     if len(path) > 1:
-        return ArgumentError(path, "unknown", "is not known here; remove it")
+        return ArgumentError(path, "unknown", "This key is not known; leave it out.")
     known = ", ".join(fields.values())
-    advice = f"it takes {known}" if known else "it takes none"
-    return ArgumentError(path, "unknown", f"is not an argument of this operation; {advice}")
+    advice = f"use only: {known}" if known else "it takes none"
+    return ArgumentError(path, "unknown", f"This operation has no such argument; {advice}.")
