@@ -35,6 +35,10 @@ def outcome(error: BaseException, *, cancel_requested: bool) -> Outcome:
 
 
 def _code(error: BaseException) -> str:
+    if isinstance(error, TimeLimitExceeded):
+        return "timeout"
+    if isinstance(error, Cancelled):
+        return "cancelled"
     own = getattr(error, "code", None) if isinstance(error, _OWN) else None
     return str(own or "handler_error")
 
