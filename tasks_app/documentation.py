@@ -101,7 +101,10 @@ READ_TASK: dict[str, Any] = {
 }
 DELETE_TASK: dict[str, Any] = {
     "operation_summary": "Delete a task that has not begun",
-    "responses": {204: "It is gone.", 409: _conflict("The task is STARTED after 1 attempts; …")},
+    "responses": {
+        204: "It is gone.",
+        409: _conflict("The task is STARTED; only one that has not begun can be deleted: cancel it instead."),
+    },
     "tags": ["tasks"],
 }
 CANCEL_TASK: dict[str, Any] = {

@@ -114,9 +114,9 @@ class TaskDetailView(APIView):
         key = parse_id(task_id)
         if not store.delete(key):
             task = _find(key)
+            advice = "its retention removes it" if task.status in TERMINAL else "cancel it instead"
             raise Conflict(
-                f"The task is {task.status} after {task.attempt} attempts; only one that has not begun can be "
-                "deleted. Cancel it instead, or leave it to the retention."
+                f"The task is {task.status}; only one that has not begun can be deleted: {advice}."
             )
         return Response(status=status.HTTP_204_NO_CONTENT)
 

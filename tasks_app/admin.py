@@ -1,0 +1,166 @@
+"""Tasks for operators: find them, look at their attempts, cancel and repeat them. Nothing is edited by hand."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.options import ModelAdmin
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from tasks_app import store
+from tasks_app.models import Attempt, Task
+from tasks_app.operations import registered
+
+LONGEST_LIST = 10_000
+"""Rows that a list shows over all its pages; filters and the search reach the others."""
+
+ACTION_SLICE = 1000
+
+
+class BoundedPaginator(Paginator):
+    """Counts up to LONGEST_LIST rows only: a count of millions would make every page slow."""
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.order_by()[:LONGEST_LIST].count()
+
+
+class PriorityFilter(admin.SimpleListFilter):
+    """The usual filter would look through the whole table for the values that exist."""
+
+    title = "priority"
+    parameter_name = "priority"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [(str(number), str(number)) for number in range(10)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> QuerySet[Task]:
+        value = self.value()
+        return queryset.filter(priority=value) if value in dict(self.lookup_choices) else queryset
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """The queues that the configuration and the operations name; the search finds tasks of others."""
+
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        of_operations = {known.queue for known in registered() if known.queue}
+        return [(name, name) for name in sorted({"tasks", *settings.CONFIG.dedicated_queues, *of_operations})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> QuerySet[Task]:
+        value = self.value()
+        return queryset.filter(queue=value) if value in dict(self.lookup_choices) else queryset
+
+
+class StoreAdmin(ModelAdmin):
+    """An admin for rows that only a store writes: it shows, and acts through the store."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may use the actions: whoever may change such rows."""
+        name = f"{self.opts.app_label}.change_{self.opts.model_name}"
+        return request.user.has_perm(name)  # type: ignore[union-attr]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or self.has_operate_permission(request)
+
+
+class AttemptInline(admin.TabularInline):
+    """The attempts that have ended; the running one stands in the task itself."""
+
+    model = Attempt
+    fields = ("number", "outcome", "worker", "started_at", "finished_at", "runtime_seconds", "error")
+    readonly_fields = fields
+    ordering = ("fence",)
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("tasks_app.view_task")  # type: ignore[union-attr]
+
+
+@admin.register(Task)
+class TaskAdmin(StoreAdmin):
+    """The list of tasks, newest first."""
+
+    list_display = (
+        "task_id",
+        "operation",
+        "status",
+        "priority",
+        "queue",
+        "attempt",
+        "created_at",
+        "finished_at",
+    )
+    # Ordering by any other column would sort the whole table.
+    sortable_by = ()
+    ordering = ("-task_id",)
+    list_filter = ("status", PriorityFilter, QueueFilter)
+    search_fields = ("operation",)
+    search_help_text = "A task's or schedule's id, the beginning of an operation, or queue:NAME"
+    inlines = (AttemptInline,)
+    actions = ("cancel_tasks", "retry_tasks")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
+    ) -> tuple[QuerySet[Task], bool]:
+        return _search(queryset, search_term.strip()), False
+
+    @admin.action(description="Cancel", permissions=["operate"])
+    def cancel_tasks(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        """Cancel the chosen tasks that have not finished."""
+        ids = list(queryset.values_list("task_id", flat=True)[:LONGEST_LIST])
+        slices = [ids[start : start + ACTION_SLICE] for start in range(0, len(ids), ACTION_SLICE)]
+        changed = sum(len(store.cancel(part)) for part in slices)
+        self._tell(request, changed, len(ids), "cancelled or asked to stop", "finished before")
+
+    @admin.action(description="Repeat", permissions=["operate"])
+    def retry_tasks(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        """Repeat the chosen tasks that have finished, as new tasks."""
+        ids = list(queryset.values_list("task_id", flat=True)[:ACTION_SLICE])
+        repeated = sum(store.retry(task_id) is not None for task_id in ids)
+        self._tell(request, repeated, len(ids), "repeated as new tasks", "not finished yet")
+
+    def _tell(self, request: HttpRequest, changed: int, chosen: int, deed: str, reason: str) -> None:
+        left = f" {chosen - changed} left alone: {reason}." if changed < chosen else ""
+        level = messages.SUCCESS if changed else messages.WARNING
+        self.message_user(request, f"{changed} of {chosen} tasks {deed}.{left}", level)
+
+
+def _search(tasks: QuerySet[Task], term: str) -> QuerySet[Task]:
+    if not term:
+        return tasks
+    if "\0" in term:
+        return tasks.none()
+    if term.startswith("queue:"):
+        return tasks.filter(queue=term.removeprefix("queue:"))
+    try:
+        key = UUID(term)
+    except ValueError:
+        return tasks.filter(operation__startswith=term)
+    return tasks.filter(Q(task_id=key) | Q(task_schedule=key))
