@@ -46,6 +46,14 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return _leave_unread_output()
+
+
+def _leave_unread_output() -> int:
+    # Python flushes stdout once more when it ends, and would complain about the closed pipe again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -124,6 +132,8 @@ def _serve(options: Options, folder: DataFolder, demo: bool) -> int:
 
 def _follow(supervisor: Supervisor) -> int:
     supervisor.run_until(lambda: False)
+    if supervisor.is_unread:
+        return _leave_unread_output()
     supervisor.say("stopping; once more Ctrl-C to stop at once")
     return 0
 

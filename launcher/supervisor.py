@@ -98,6 +98,7 @@ class Supervisor:
     output: IO[bytes]
     children: list[Child] = field(default_factory=list)
     stop_requests: int = 0
+    is_unread: bool = False
 
     def __post_init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -222,12 +223,14 @@ class Supervisor:
             child.popen.stdout.close()
 
     def _write(self, name: str, line: bytes) -> None:
+        if self.is_unread:
+            return
         try:
             self.output.write(b"%s | %s\n" % (name.ljust(NAME_WIDTH).encode(), line))
             self.output.flush()
         except BrokenPipeError:
             # Nobody reads any more, as with `run.py | head`: stop, rather than run unseen.
-            self.output = open(os.devnull, "wb")  # noqa: SIM115 - it lives as long as the process
+            self.is_unread = True
             self.stop_requests += 1
 
     def _restart_the_dead(self) -> None:
