@@ -66,7 +66,7 @@ class Worker:
             )
         )
         self.store = LeasedStore()
-        self.watchdog = Watchdog(self.runner, self.store, close_connection=connection.close)
+        self.watchdog = Watchdog(self.runner, self.store, close_connection=close_connection)
         self.watchdog.start()
         self.claim_size = ClaimSize(config.claim_size, config.slice_seconds)
 
@@ -132,6 +132,11 @@ def patiently(write: Callable[[], object], until: float) -> None:
             logger.warning("The database is away; trying again in %.1f s", pause, exc_info=True)
         time.sleep(pause)
         pause = min(2.0, pause * 2)
+
+
+def close_connection() -> None:
+    """Close this thread's database connection (`connection` stands for another one in each thread)."""
+    connection.close()
 
 
 def default_backoff() -> Backoff:

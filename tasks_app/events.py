@@ -48,12 +48,18 @@ class TaskEvents:
 
     def _send(self, events: Sequence[Event]) -> None:
         most = len(events) + 1
-        with current_app.events.default_dispatcher(
-            hostname=self.hostname, buffer_while_offline=False, buffer_group={"task"}, buffer_limit=most
-        ) as dispatcher:
+        pause = settings.CELERY_BROKER_POOL_ACQUIRE_TIMEOUT
+        with current_app.pool.acquire(block=True, timeout=pause) as connection:
+            dispatcher = current_app.events.Dispatcher(
+                connection,
+                hostname=self.hostname,
+                buffer_while_offline=False,
+                buffer_group={"task"},
+                buffer_limit=most,
+            )
             for kind, fields in events:
                 dispatcher.send(kind, **fields)
-            dispatcher.flush()
+            dispatcher.flush(errors=False)
 
 
 def events_of(ending: Ending, now: float) -> Iterator[Event]:

@@ -57,18 +57,21 @@ class Watchdog(threading.Thread):
     def run(self) -> None:
         while True:
             self._awake.wait()
-            self._guarded_look()
-            if self._slice is None:
-                self._close_connection()
+            try:
+                self._round()
+            except Exception:  # the thread must outlive whatever happens in it
+                logger.exception("The watchdog stumbled")
             time.sleep(self.runner.limits.slice_seconds)
 
-    def _guarded_look(self) -> None:
+    def _round(self) -> None:
         slice_ = self._slice
+        if slice_ is None:
+            self._close_connection()
+            return
         try:
-            if slice_ is not None:
-                self.look(slice_)
-        except Exception:  # the database is away, say: the next look tries again
-            logger.warning("The watchdog could not look after its slice", exc_info=True)
+            self.look(slice_)
+        except Exception as error:  # the database is away, say: the next look tries again
+            logger.warning("The watchdog could not look after its slice, and tries again: %s", error)
             self._close_connection()
 
     def look(self, slice_: Slice) -> None:
