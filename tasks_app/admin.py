@@ -155,8 +155,6 @@ class TaskAdmin(StoreAdmin):
 def _search(tasks: QuerySet[Task], term: str) -> QuerySet[Task]:
     if not term:
         return tasks
-    if "\0" in term:
-        return tasks.none()
     if term.startswith("queue:"):
         return tasks.filter(queue=term.removeprefix("queue:"))
     try:

@@ -106,11 +106,13 @@ class TaskDetailView(APIView):
 
     @swagger_auto_schema(**docs.READ_TASK)
     def get(self, request: Request, task_id: str) -> Response:
+        check_parameters(request.query_params, ())
         task = _find(parse_id(task_id))
         return Response(TaskDetailSerializer(task).data)
 
     @swagger_auto_schema(**docs.DELETE_TASK)
     def delete(self, request: Request, task_id: str) -> Response:
+        check_parameters(request.query_params, ())
         key = parse_id(task_id)
         if not store.delete(key):
             task = _find(key)
@@ -126,6 +128,7 @@ class TaskCancelView(APIView):
 
     @swagger_auto_schema(**docs.CANCEL_TASK)
     def post(self, request: Request, task_id: str) -> Response:
+        check_parameters(request.query_params, ())
         key = parse_id(task_id)
         has_changed = key in store.cancel([key])
         task = _find(key)
@@ -143,6 +146,7 @@ class TaskRetryView(APIView):
 
     @swagger_auto_schema(**docs.RETRY_TASK)
     def post(self, request: Request, task_id: str) -> Response:
+        check_parameters(request.query_params, ())
         key = parse_id(task_id)
         task = store.retry(key)
         if task is None:

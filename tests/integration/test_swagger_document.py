@@ -1,0 +1,134 @@
+"""/swagger.json and /swagger/: a valid document, whole, and a page that needs no other server."""
+
+import re
+import warnings
+
+import pytest
+
+from tests.integration.http import client, get
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def document():
+    response = get("/swagger.json")
+    assert response.status_code == 200
+    return response.json()
+
+
+def operations(document):
+    methods = ("get", "post", "patch", "put", "delete")
+    return {
+        f"{method.upper()} {path}": item[method]
+        for path, item in document["paths"].items()
+        for method in methods
+        if method in item
+    }
+
+
+def body_of(operation):
+    return next((one["schema"] for one in operation["parameters"] if one["in"] == "body"), None)
+
+
+def resolved(document, schema):
+    if schema.get("type") == "array":
+        return resolved(document, schema["items"])
+    return document["definitions"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+
+
+def test_the_document_is_valid_swagger_2(document):
+    with warnings.catch_warnings():
+        # The validator still uses jsonschema's old resolver.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from swagger_spec_validator.validator20 import validate_spec
+
+        validate_spec(document)
+    assert document["swagger"] == "2.0"
+
+
+def test_every_address_is_in_it_once(document):
+    own = {name for name in operations(document) if "schedule" not in name}
+    assert own == {
+        "GET /tasks/",
+        "POST /tasks/",
+        "POST /tasks/batch-request/",
+        "GET /tasks/{task_id}/",
+        "DELETE /tasks/{task_id}/",
+        "POST /tasks/{task_id}/cancel/",
+        "POST /tasks/{task_id}/retry/",
+        "GET /operations/",
+        "GET /health/live",
+        "GET /health/ready",
+    }
+
+
+def test_every_answer_has_a_description_and_an_example(document):
+    bare = [
+        f"{name} {status}"
+        for name, operation in operations(document).items()
+        for status, response in operation["responses"].items()
+        if not response["description"] or (status != "204" and not response.get("examples"))
+    ]
+    assert bare == []
+
+
+def test_every_body_has_an_example(document):
+    bodies = {name: body_of(operation) for name, operation in operations(document).items()}
+    assert [name for name, body in bodies.items() if body and "example" not in resolved(document, body)] == []
+
+
+def test_every_error_is_a_problem(document):
+    for name, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            if status >= "400" and "/health/" not in name:
+                assert response["schema"] == {"$ref": "#/definitions/Problem"}, (name, status)
+
+
+def test_errors_follow_from_what_an_address_takes(document):
+    listed = operations(document)
+    assert set(listed["POST /tasks/"]["responses"]) == {"202", "400", "413", "415", "503"}
+    assert set(listed["GET /tasks/"]["responses"]) == {"200", "400", "503"}
+    assert set(listed["DELETE /tasks/{task_id}/"]["responses"]) == {"204", "404", "409", "503"}
+    assert set(listed["POST /tasks/{task_id}/cancel/"]["responses"]) == {"200", "202", "404", "409", "503"}
+
+
+def test_the_body_of_a_batch_is_an_array_of_new_tasks(document):
+    body = body_of(operations(document)["POST /tasks/batch-request/"])
+    assert body == {"type": "array", "items": {"$ref": "#/definitions/NewTask"}}
+
+
+def test_examples_of_a_task_have_the_fields_of_a_real_one(document):
+    real = client.post("/tasks/", document["definitions"]["NewTask"]["example"], format="json").json()
+    assert list(document["definitions"]["Task"]["example"]) == list(real)
+    assert list(document["definitions"]["Task"]["properties"]) == list(real)
+
+
+def test_every_filter_and_page_parameter_is_documented(document):
+    names = {one["name"] for one in operations(document)["GET /tasks/"]["parameters"]}
+    assert {"status", "tag", "created_after", "cursor", "page_size", "ordering"} < names
+
+
+def test_the_page_loads_nothing_from_elsewhere():
+    page = client.get("/swagger/", headers={"accept": "text/html"}).content.decode()
+    assert "swagger-ui" in page
+    assert re.findall(r'(?:src|href)="(?:https?:)?//[^"]*"', page) == []
+
+
+def test_the_pages_files_are_served_by_the_service_itself():
+    page = client.get("/swagger/", headers={"accept": "text/html"}).content.decode()
+    files = re.findall(r'(?:src|href)="(/static/[^"]+)"', page)
+    assert len(files) > 5
+    for path in files:
+        response = client.get(path)
+        assert response.status_code == 200
+        response.close()
+
+
+def test_the_root_leads_to_the_page():
+    response = get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/swagger/")
+
+
+def test_there_is_no_second_page_that_would_load_its_logo_from_elsewhere():
+    assert get("/redoc/").status_code == 404
