@@ -30,7 +30,7 @@ UPDATE schedules_taskschedule AS t SET
     next_run_at = g.new, last_run_at = coalesce(g.last, t.last_run_at),
     tasks_created = t.tasks_created + g.created
 FROM given g WHERE t.task_schedule_id = g.id AND t.next_run_at = g.old AND t.paused_at IS NULL
-RETURNING t.task_schedule_id
+RETURNING task_schedule_id
 """
 
 _RECORDED = """
