@@ -124,6 +124,8 @@ def fire_due(now: datetime | None = None, limit: int | None = None) -> Fired:
         slice_ = list(
             due.select_for_update(skip_locked=True, no_key=True)[: limit or settings.CONFIG.tick_slice]
         )
+        if not slice_:
+            return Fired()
         firings = _plan(slice_, moment)
         recorded = sql.recorded([pair for firing in firings for pair in firing.pairs()])
         tasks, skipped = _write([firing.without(recorded) for firing in firings], moment)
