@@ -43,7 +43,7 @@ class ProblemSerializer(serializers.Serializer):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="For programs.")
     detail = serializers.CharField(help_text="For people: what is wrong and what to do.")
-    errors = FaultSerializer(many=True, help_text="Every fault of the request, for 400.")
+    errors = FaultSerializer(many=True, help_text="Every fault of the request.")  # type: ignore[assignment]
 
     class Meta:
         ref_name = "Problem"

@@ -1,9 +1,33 @@
 """WSGI entry point for gunicorn."""
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_service.settings.development")
 
-application = get_wsgi_application()
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def read_chunked(application: Application) -> Application:
+    """Let Django read bodies that come without a Content-Length (chunked transfer coding, RFC 9112 section 7.1).
+
+    Django takes a missing length for zero and drops the body. Where the server ends the stream itself
+    (`wsgi.input_terminated`), a length of one byte more than is allowed lets the parser read, and refuse, as ever.
+    """
+    from django.conf import settings
+
+    most = str(settings.CONFIG.max_body_bytes + 1)
+
+    def read(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        if is_chunked and environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
+            environ["CONTENT_LENGTH"] = most
+        return application(environ, start_response)
+
+    return read
+
+
+application = read_chunked(get_wsgi_application())

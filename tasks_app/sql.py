@@ -114,8 +114,8 @@ _SQLITE = _COMMON | {
     "own_id": "task_id",  # SQLite's RETURNING knows no alias, and sees the updated table only
     "now": "%(now)s",
     "stamp": "%(now)s",
-    "lease": f"strftime({_SQLITE_TIME}, %(now)s, '+' || %(lease)s || ' seconds')",
-    "retry_at": f"strftime({_SQLITE_TIME}, %(now)s, '+' || g.wait || ' seconds')",
+    "lease": f"strftime({_SQLITE_TIME}, %(now)s, printf('%%+.3f seconds', %(lease)s))",
+    "retry_at": f"strftime({_SQLITE_TIME}, %(now)s, printf('%%+.3f seconds', g.wait))",
     "is_quick": "t.operation NOT IN (SELECT value FROM json_each(%(slow)s))",
     "head_is_slow": "operation IN (SELECT value FROM json_each(%(slow)s))",
     "expires_in": "(julianday(expires_at) - julianday(%(now)s)) * 86400.0",

@@ -6,6 +6,7 @@ from typing import Any
 
 import dj_database_url
 
+from scheduler_service import broker
 from scheduler_service import config as configuration
 
 try:
@@ -163,23 +164,7 @@ LOGGING = {
 CELERY_DB_REUSE_MAX = 10_000
 
 CELERY_BROKER_URL = CONFIG.celery_broker_url or f"redis+socket://{DATA_DIR / 'broker.sock'}"
-_is_amqp = CELERY_BROKER_URL.startswith("amqp")
-# Without a bound, kombu tries to connect for ever inside the first publish.
-_CONNECT_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = _CONNECT_ONCE | (
-    {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
-    if _is_amqp
-    else {
-        # Without these a publish to a stopped Redis hangs for ever, even with retry=False.
-        "socket_timeout": 5,
-        "socket_connect_timeout": 2,
-        "health_check_interval": 10,
-        "global_keyprefix": "scheduler-service:",
-        # One list per queue: the task's row decides the priority, not the message.
-        "priority_steps": [0],
-        **({} if CELERY_BROKER_URL.startswith("redis+socket") else {"socket_keepalive": True}),
-    }
-)
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
@@ -194,7 +179,7 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_WORKER_POOL = "prefork"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_DISABLE_PREFETCH = not _is_amqp
+CELERY_WORKER_DISABLE_PREFETCH = not broker.is_amqp(CELERY_BROKER_URL)
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_TIME_LIMIT = CONFIG.max_timeout_seconds + CONFIG.timeout_grace_seconds + CONFIG.drain_seconds + 60
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30

@@ -1,0 +1,124 @@
+"""Rings on real brokers, on a broker that is away, and on one that takes connections but never answers."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from celery import Celery
+from celery.beat import ScheduleEntry
+from celery.schedules import schedule
+
+from scheduler_service import beat, broker
+from tasks_app import doorbell
+
+BROKERS = [name for name in ("TEST_REDIS_URL", "TEST_RABBITMQ_URL") if os.environ.get(name)]
+# The queues' own names would ring the bells of a service that uses the same broker.
+QUEUE = f"doorbell-test-{os.getpid()}"
+
+
+def app_on(url: str) -> Celery:
+    app = Celery("doorbell-test", broker=url, set_as_current=False)
+    app.conf.update(
+        broker_transport_options=broker.transport_options(url),
+        broker_connection_timeout=2,
+        broker_pool_acquire_timeout=2,
+        task_publish_retry=False,
+    )
+    return app
+
+
+@contextmanager
+def using(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[Celery]:
+    monkeypatch.undo()  # the recording of rings: here they are sent
+    app = app_on(url)
+    monkeypatch.setattr(doorbell, "current_app", app)
+    monkeypatch.setattr(doorbell, "SHARED_QUEUE", QUEUE)
+    monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+@pytest.fixture(params=BROKERS)
+def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    with using(monkeypatch, os.environ[request.param]) as app:
+        yield app
+        with app.connection_for_write() as connection:
+            queue = app.amqp.queues[QUEUE].bind(connection.default_channel)
+            queue.purge()
+            queue.delete()
+            queue.exchange.delete()
+
+
+def test_rings_are_bounded_however_often_a_queue_is_rung(app, monkeypatch):
+    monkeypatch.setattr(doorbell, "MAX_WAITING_RINGS", 5)
+    assert doorbell.waiting(QUEUE) == 0
+    for _ in range(9):
+        doorbell.ring("tasks")
+    assert doorbell.waiting(QUEUE) == 5
+
+
+def test_the_sweeper_does_not_ring_a_queue_that_has_a_ring_waiting(app):
+    doorbell.ring("tasks")
+    doorbell.ring_if_quiet("tasks")
+    assert doorbell.waiting(QUEUE) == 1
+
+
+def test_a_ring_carries_the_queue_and_nothing_else(app):
+    doorbell.ring("reports")
+    with app.connection_for_read() as connection:
+        message = app.amqp.queues[QUEUE].bind(connection.default_channel).get(no_ack=True)
+    assert message.headers["task"] == "tasks_app.tasks.drain"
+    assert message.decode()[0] == ["reports"]
+
+
+def test_beat_sends_nothing_while_enough_waits(app, monkeypatch):
+    monkeypatch.setattr(beat, "QUEUE", QUEUE)
+    monkeypatch.setattr(beat, "MOST_WAITING", 3)
+    scheduler = beat.BoundedScheduler(app, lazy=True)
+    entry = ScheduleEntry(
+        name="tick",
+        task="schedules_app.tasks.tick",
+        schedule=schedule(1.0),
+        options={"queue": QUEUE},
+        app=app,
+    )
+    for _ in range(6):
+        scheduler.apply_entry(entry, producer=scheduler.producer)
+    assert doorbell.waiting(QUEUE) == 3
+    scheduler.close()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that takes connections and never answers, as a stopped process does."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+        yield server.getsockname()[1]
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("scheme", ["redis://127.0.0.1:{}/0", "amqp://guest:guest@127.0.0.1:{}//"])
+@pytest.mark.parametrize("kind", ["closed", "silent"])
+def test_a_ring_neither_raises_nor_hangs_when_the_broker_is_away(scheme, kind, monkeypatch, silent_port):
+    port = silent_port if kind == "silent" else closed_port()
+    with using(monkeypatch, scheme.format(port)):
+        began = time.monotonic()
+        doorbell.ring("tasks")
+        first = time.monotonic() - began
+        doorbell.ring("tasks")
+        second = time.monotonic() - began - first
+        assert not doorbell.broker_is_reachable()
+    # Generous bounds: what they tell apart is "seconds" from "for ever", and "waits again" from "does not".
+    assert first < 20
+    assert second < 1

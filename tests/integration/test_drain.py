@@ -1,0 +1,204 @@
+"""A drain: the path from waiting rows to results, without Celery around it."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from tasks_app import drain, events, operations, shutdown, store, tasks
+from tasks_app.lifecycle import Status
+from tasks_app.models import Attempt, Task
+from tasks_app.operations import Context
+from tests.integration.helpers import create, ending, new_task, status_of
+from tests.support import registered_operation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def worker() -> Iterator[drain.Worker]:
+    worker = drain.Worker()
+    yield worker
+    worker.watchdog.rest()
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """The events that would go to Flower."""
+    sent: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(events.TaskEvents, "_send", lambda self, batch: sent.extend(batch))
+    return sent
+
+
+def test_a_drain_works_off_its_queue_and_no_other(worker):
+    mine = create(*(new_task() for _ in range(30)), now=None)
+    (other,) = create(new_task(queue="other"), now=None)
+    assert worker.drain("tasks", "w@host", seconds=60) == 30
+    assert {status_of(task_id) for task_id in mine} == {"SUCCESS"}
+    assert status_of(other) == "PENDING"
+    assert Attempt.objects.count() == 30
+
+
+def test_a_drain_rings_once_for_help_while_more_work_waits(worker, rings):
+    create(*(new_task() for _ in range(30)), now=None)
+    rings.clear()
+    worker.drain("tasks", "w@host", seconds=60)
+    assert rings == ["tasks"]
+
+
+def test_a_drain_whose_time_is_spent_rings_for_its_successor(worker, rings):
+    create(*(new_task() for _ in range(30)), now=None)
+    rings.clear()
+    worker.drain("tasks", "w@host", seconds=0)
+    assert rings == ["tasks", "tasks"]
+    assert Task.objects.filter(status="PENDING").exists()
+
+
+def test_a_single_task_rings_nobody_else(worker, rings):
+    create(new_task(), now=None)
+    rings.clear()
+    worker.drain("tasks", "w@host", seconds=60)
+    assert rings == []
+
+
+def test_a_stopping_worker_claims_nothing(worker, monkeypatch):
+    (task_id,) = create(new_task(), now=None)
+    monkeypatch.setattr(drain, "is_stopping", lambda: True)
+    assert worker.drain("tasks", "w@host", seconds=60) == 0
+    assert status_of(task_id) == "PENDING"
+
+
+def test_children_learn_through_shared_memory_that_their_worker_stops():
+    assert not shutdown.is_stopping()
+    shutdown._tell_children()
+    try:
+        assert shutdown.is_stopping()
+    finally:
+        shutdown._flag[0] = 0
+
+
+def test_the_handler_knows_its_task_and_attempt(worker):
+    seen: list[Context] = []
+
+    def handler(context: Context) -> None:
+        seen.append(context)
+
+    with registered_operation(handler):
+        (task_id,) = create(new_task("test.handler"), now=None)
+        worker.drain("tasks", "w@host", seconds=60)
+    assert [(context.task_id, context.attempt) for context in seen] == [(task_id, 1)]
+
+
+def test_no_transaction_is_open_while_a_handler_runs(worker):
+    from django.db import connection
+
+    seen: list[bool] = []
+
+    def handler() -> None:
+        seen.append(connection.in_atomic_block)
+
+    with registered_operation(handler):
+        create(new_task("test.handler"), now=None)
+        worker.drain("tasks", "w@host", seconds=60)
+    assert seen == [False]
+
+
+def test_a_result_is_kept_until_the_database_is_back(worker, monkeypatch):
+    (task_id,) = create(new_task(), now=None)
+    failures = [OperationalError("gone"), OperationalError("gone")]
+
+    def finish(endings: Any) -> set:
+        if failures:
+            raise failures.pop()
+        return store.finish(endings)
+
+    monkeypatch.setattr(worker.store, "finish", finish)
+    worker.drain("tasks", "w@host", seconds=60)
+    assert Task.objects.get(task_id=task_id).result == 11
+
+
+def test_a_write_is_given_up_when_the_lease_is_over():
+    def write() -> None:
+        raise OperationalError("gone")
+
+    with pytest.raises(OperationalError):
+        drain.patiently(write, until=0.0)
+
+
+def test_flower_sees_operation_arguments_result_and_runtime(worker, sent):
+    create(new_task("debug.echo", arguments={"value": 1}), now=None)
+    worker.drain("tasks", "w@host", seconds=60)
+    kinds = [kind for kind, _ in sent]
+    assert kinds == ["task-received", "task-started", "task-succeeded"]
+    assert sent[0][1]["name"] == "debug.echo"
+    assert json.loads(sent[0][1]["kwargs"]) == {"value": 1}
+    assert sent[2][1]["runtime"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(Status.ERROR, "task-failed"), (Status.RETRY, "task-retried"), (Status.CANCELLED, "task-revoked")],
+)
+def test_flower_is_told_each_way_that_an_attempt_can_end(status, kind):
+    from tests.unit.test_runner import a_claim
+
+    last = list(events.events_of(ending(a_claim(), status, error={"message": "no"}), now=5.0))[-1]
+    assert last[0] == kind
+
+
+def test_a_drain_goes_on_when_events_cannot_be_sent(worker, monkeypatch):
+    def refuse(self: events.TaskEvents, batch: Any) -> None:
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(events.TaskEvents, "_send", refuse)
+    monkeypatch.setattr(events, "_quiet_until", 0.0)
+    (task_id,) = create(new_task(), now=None)
+    worker.drain("tasks", "w@host", seconds=60)
+    assert status_of(task_id) == "SUCCESS"
+
+
+def test_claims_grow_while_rows_are_quick_and_shrink_when_they_are_not():
+    size = drain.ClaimSize(most=100, slice_seconds=0.1)
+    for _ in range(10):
+        size.learn(size.rows, 0.01)
+    assert size.rows == 100
+    size.learn(100, 0.2)
+    assert size.rows == 50
+    size.learn(3, 0.01)
+    assert size.rows == 50
+
+
+def test_sweep_expires_promotes_and_rings(rings, settings):
+    due, late = create(new_task(run_at=store.database_now()), new_task(), now=None)
+    Task.objects.filter(task_id=due).update(status="SCHEDULED")
+    Task.objects.filter(task_id=late).update(expires_at=store.database_now())
+    rings.clear()
+    tasks.sweep()
+    assert (status_of(due), status_of(late)) == ("PENDING", "EXPIRED")
+    assert set(rings) == {"tasks"}
+
+
+def test_rescue_gives_a_lost_task_back(worker):
+    (task_id,) = create(new_task(), now=None)
+    store.claim("tasks", "w", 1, lease_seconds=1, now=store.database_now() - timedelta(hours=1))
+    tasks.rescue()
+    assert status_of(task_id) == "RETRY"
+
+
+def test_prune_keeps_what_its_retention_keeps(worker, settings):
+    create(new_task(), now=None)
+    worker.drain("tasks", "w@host", seconds=60)
+    tasks.prune()
+    assert Task.objects.count() == 1
+    settings.CONFIG = settings.CONFIG.model_copy(update={"retention_success_days": 1e-9})
+    tasks.prune()
+    assert Task.objects.count() == 0
+    assert Attempt.objects.count() == 0
+
+
+def test_operations_that_are_not_quick_are_known_to_the_claim():
+    assert "debug.sleep" in operations.slow_names()
+    assert "arithmetic" not in operations.slow_names()
