@@ -1,6 +1,6 @@
 """Tasks for operators: find them, look at their attempts, cancel and repeat them. Nothing is edited by hand."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -26,7 +26,8 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.order_by()[:LONGEST_LIST].count()
+        rows = cast(QuerySet[Any], self.object_list)
+        return rows.order_by()[:LONGEST_LIST].count()
 
 
 class PriorityFilter(admin.SimpleListFilter):
@@ -77,7 +78,7 @@ class StoreAdmin(ModelAdmin):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether this person may use the actions: whoever may change such rows."""
         name = f"{self.opts.app_label}.change_{self.opts.model_name}"
-        return request.user.has_perm(name)  # type: ignore[union-attr]
+        return request.user.has_perm(name)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_view_permission(request, obj) or self.has_operate_permission(request)
@@ -100,7 +101,7 @@ class AttemptInline(admin.TabularInline):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("tasks_app.view_task")  # type: ignore[union-attr]
+        return request.user.has_perm("tasks_app.view_task")
 
 
 @admin.register(Task)

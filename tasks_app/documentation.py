@@ -6,7 +6,7 @@ from drf_yasg import openapi
 from drf_yasg.utils import no_body
 from rest_framework import serializers
 
-from scheduler_service.swagger import answer, problem_answer
+from scheduler_service.swagger import FaultSerializer, answer, problem_answer
 from tasks_app.examples import ATTEMPT, BATCH_FAULT, FINISHED_TASK, OPERATION, STARTED_TASK, TASK
 from tasks_app.serializers import NewTaskSerializer, OperationSerializer, TaskDetailSerializer, TaskSerializer
 
@@ -26,7 +26,7 @@ class BatchFaultSerializer(serializers.Serializer):
     """What is wrong with one item of a batch."""
 
     index = serializers.IntegerField(help_text="The item's place in the array, from 0.")
-    errors = serializers.ListField(child=serializers.DictField(), help_text="As in a problem's `errors`.")
+    errors = FaultSerializer(many=True)  # type: ignore[assignment]
 
     class Meta:
         ref_name = "BatchFault"
@@ -36,7 +36,7 @@ class BatchAnswerSerializer(serializers.Serializer):
     """The tasks that a batch created, in its order, and what is wrong with its other items."""
 
     tasks = TaskSerializer(many=True)
-    errors = BatchFaultSerializer(many=True)
+    errors = BatchFaultSerializer(many=True)  # type: ignore[assignment]
 
     class Meta:
         ref_name = "BatchAnswer"

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -155,15 +154,13 @@ def _close_name(name: str, known: tuple[str, ...]) -> str | None:
     return next(iter(difflib.get_close_matches(name, known, 1)), None) if len(name) <= 40 else None
 
 
-class StrictSerializerMixin:
+class StrictSerializerMixin(serializers.Serializer):
     """Refuses, by name, fields that a request may not set and fields that do not exist."""
-
-    fields: Mapping[str, serializers.Field]
 
     def to_internal_value(self, data: Any) -> Any:
         refused = self._refused(data) if isinstance(data, dict) else {}
         try:
-            attrs = super().to_internal_value(data)  # type: ignore[misc]
+            attrs = super().to_internal_value(data)
         except ValidationError as error:
             raise ValidationError({**error.detail, **refused}) from None  # type: ignore[dict-item]
         if refused:

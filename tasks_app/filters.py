@@ -52,7 +52,7 @@ class InstantFormField(forms.Field):
 class CommaListWidget(forms.Widget):
     """Values from a repeated parameter, each of which may hold several between commas."""
 
-    def value_from_datadict(self, data: QueryDict, files: Any, name: str) -> list[str]:
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         return [part.strip() for text in data.getlist(name) for part in text.split(",")]
 
 

@@ -46,7 +46,7 @@ class KeysetPagination(BasePagination):
     has_next: bool
     has_previous: bool
 
-    def paginate_queryset(
+    def paginate_queryset(  # type: ignore[override]
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         """The rows of the page that the request asks for; raises QueryError for wrong parameters."""

@@ -39,9 +39,10 @@ def attempts_of(task: Task) -> list[Attempt]:
 
 
 def _running(task: Task) -> Attempt:
-    return Attempt(
-        task=task, number=task.attempt, fence=task.fence, worker=task.worker, started_at=task.started_at
-    )
+    attempt = Attempt(task=task, number=task.attempt, fence=task.fence, worker=task.worker)
+    # A STARTED task has it.
+    attempt.started_at = task.started_at  # type: ignore[assignment]
+    return attempt
 
 
 def oldest_due_at() -> datetime | None:

@@ -1,7 +1,6 @@
 """Tasks over HTTP. Thin: serializers check, the store writes, queries read."""
 
 import re
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -163,5 +162,4 @@ class OperationListView(APIView):
     @swagger_auto_schema(**docs.LIST_OPERATIONS)
     def get(self, request: Request) -> Response:
         check_parameters(request.query_params, ())
-        results: list[dict[str, Any]] = OperationSerializer(registered(), many=True).data
-        return Response({"results": results})
+        return Response({"results": OperationSerializer(registered(), many=True).data})
