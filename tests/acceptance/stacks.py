@@ -1,13 +1,14 @@
 """The databases and brokers that the service is tried on, each empty at the start and gone at the end."""
 
+import importlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import kombu
 import psycopg2
 import redis
 
@@ -82,6 +83,7 @@ def flush_redis(url: str) -> None:
 
 def remove_queues(url: str) -> None:
     """The rings with their queues; whoever needs a queue declares it anew."""
+    kombu: Any = importlib.import_module("kombu")  # it has no types
     with kombu.Connection(url) as connection:
         for name in QUEUES:
             kombu.Queue(name)(connection.default_channel).delete()
