@@ -1,6 +1,6 @@
 """The reads that HTTP, health and admin share. They change nothing, and none of them counts a table."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import connection
@@ -45,10 +45,34 @@ def _running(task: Task) -> Attempt:
     return attempt
 
 
+# The claim's index is sorted by queue and priority, then run_at: one look into it for each pair of these costs
+# nothing, however many tasks wait, while the earliest run_at of all would have to be searched for among them.
+_OLDEST_PENDING = """
+WITH RECURSIVE queues(name) AS (
+    SELECT min(queue) FROM tasks_task WHERE status = 'PENDING'
+    UNION ALL
+    SELECT (SELECT min(queue) FROM tasks_task WHERE status = 'PENDING' AND queue > name)
+    FROM queues WHERE name IS NOT NULL
+), levels(priority) AS (SELECT 0 UNION ALL SELECT priority + 1 FROM levels WHERE priority < 9)
+SELECT min((
+    SELECT run_at FROM tasks_task t
+    WHERE t.queue = name AND t.priority = levels.priority AND t.status = 'PENDING'
+    ORDER BY t.queue, t.priority, t.run_at LIMIT 1
+)) FROM queues CROSS JOIN levels WHERE name IS NOT NULL
+"""
+
+
 def oldest_due_at() -> datetime | None:
     """The earliest `run_at` of the tasks that wait: in the past if work is late. None if nothing waits."""
-    ready = Task.objects.filter(status=Status.PENDING)
     # The same words as in the partial index of promotion, or the planner would not use it.
-    later = Task.objects.filter(status__in=[Status.SCHEDULED, Status.RETRY])
-    moments = [rows.order_by("run_at").values_list("run_at", flat=True).first() for rows in (ready, later)]
+    later = Task.objects.filter(status__in=[Status.SCHEDULED, Status.RETRY]).order_by("run_at")
+    moments = [_oldest_pending(), later.values_list("run_at", flat=True).first()]
     return min((moment for moment in moments if moment), default=None)
+
+
+def _oldest_pending() -> datetime | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST_PENDING)
+        moment: datetime | str | None = cursor.fetchone()[0]
+    # SQLite keeps times as texts, in UTC.
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment

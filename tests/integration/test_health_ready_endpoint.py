@@ -52,6 +52,12 @@ def test_an_overdue_task_that_was_not_promoted_is_a_lag():
     assert (status, checks["tasks"]["status"]) == ("lagging", "lagging")
 
 
+def test_the_oldest_task_is_found_in_any_queue_and_priority():
+    ages = {("a", 0): 20, ("a", 9): 40, ("b", 5): 90, ("c", 3): 10}
+    create(*(new_task(queue=q, priority=p, run_at=seconds_ago(age)) for (q, p), age in ages.items()))
+    assert 90 <= ready()[1]["tasks"]["lag_seconds"] < 150
+
+
 def test_work_that_lies_ahead_or_runs_is_no_lag():
     create(new_task(run_at=seconds_ago(500)))
     claim(now=None)
