@@ -2,8 +2,10 @@
 
 import logging
 import os
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from uuid import UUID
 
@@ -12,7 +14,6 @@ from django.db import InterfaceError, OperationalError, connection
 
 from tasks_app import doorbell, operations, store
 from tasks_app.events import TaskEvents
-from tasks_app.lifecycle import Backoff
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import Limits, Runner
 from tasks_app.shutdown import is_stopping
@@ -30,6 +31,7 @@ class LeasedStore:
     finish = staticmethod(store.finish)
     release = staticmethod(store.release)
     cancel_requested = staticmethod(store.cancel_requested)
+    progress = staticmethod(store.progress)
 
     def heartbeat(self, claims: Sequence[Claim]) -> set[UUID]:
         return store.heartbeat(claims, lease_seconds=settings.CONFIG.lease_seconds)
@@ -62,8 +64,8 @@ class Worker:
                 slice_seconds=config.slice_seconds,
                 grace_seconds=config.timeout_grace_seconds,
                 max_result_bytes=config.max_result_bytes,
-                backoff=default_backoff(),
-            )
+            ),
+            is_stopping=is_stopping,
         )
         self.store = LeasedStore()
         self.watchdog = Watchdog(self.runner, self.store, close_connection=close_connection)
@@ -91,13 +93,14 @@ class Worker:
             return None
         # Read before the statement: the lease must never look longer here than it is in the database.
         claimed_at = time.monotonic()
-        claims = store.claim(
-            queue,
-            f"{hostname}/{os.getpid()}",
-            self.claim_size.rows,
-            lease_seconds=settings.CONFIG.lease_seconds,
-            slow=operations.slow_names(),
-        )
+        with signals_masked():
+            claims = store.claim(
+                queue,
+                f"{hostname}/{os.getpid()}",
+                self.claim_size.rows,
+                lease_seconds=settings.CONFIG.lease_seconds,
+                slow=operations.slow_names(),
+            )
         return Slice(claims, claimed_at) if claims else None
 
     def _run(self, slice_: Slice, events: TaskEvents) -> list[Ending]:
@@ -123,7 +126,8 @@ def patiently(write: Callable[[], object], until: float) -> None:
     pause = 0.1
     while True:
         try:
-            write()
+            with signals_masked():
+                write()
             return
         except AWAY:
             connection.close()
@@ -134,15 +138,19 @@ def patiently(write: Callable[[], object], until: float) -> None:
         pause = min(2.0, pause * 2)
 
 
+@contextmanager
+def signals_masked() -> Iterator[None]:
+    """Hold signals back while the store is written: one that strikes inside a COMMIT makes a done write look undone."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def close_connection() -> None:
     """Close this thread's database connection (`connection` stands for another one in each thread)."""
     connection.close()
-
-
-def default_backoff() -> Backoff:
-    """The waits between attempts of operations that set none."""
-    config = settings.CONFIG
-    return Backoff(base_seconds=config.retry_base_seconds, cap_seconds=config.retry_cap_seconds)
 
 
 @cache

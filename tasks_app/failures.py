@@ -4,14 +4,14 @@ import traceback
 from typing import Any
 
 from tasks_app.lifecycle import Outcome
-from tasks_app.operations import Cancelled, DoNotRetry, OperationError, TimeLimitExceeded
+from tasks_app.operations import Cancelled, DoNotRetry, OperationError, RetryAt, TimeLimitExceeded
 
 MAX_MESSAGE = 2_000
 """Characters of a message that are kept."""
 MAX_TRACEBACK = 8_000
 """Characters of a traceback that are kept: its end, where the error is."""
 
-_OWN = (DoNotRetry, TimeLimitExceeded, Cancelled, OperationError)
+_OWN = (DoNotRetry, RetryAt, TimeLimitExceeded, Cancelled, OperationError)
 
 
 class BadResult(DoNotRetry):

@@ -45,21 +45,32 @@ MAX_CRASHES = 3
 """A task that took its worker down this often ends as ERROR `worker_lost`, whatever attempts are left."""
 
 
+class Curve(StrEnum):
+    """How the waits between attempts grow."""
+
+    EXPONENTIAL = "exponential"  # base, 2 base, 4 base, … as upper bounds of a uniform draw
+    LINEAR = "linear"  # base, 2 base, 3 base, …
+    FIXED = "fixed"  # base, always
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits between attempts: exponential with full jitter, capped.
+    """Waits between attempts, capped.
 
-    Full jitter (a uniform draw from zero to the exponential bound) spreads a herd of failures best; see
-    "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+    The exponential curve has full jitter: a uniform draw from zero to the bound spreads a herd of failures
+    best; see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
 
     base_seconds: float = 2.0
     cap_seconds: float = 3600.0
+    curve: Curve = Curve.EXPONENTIAL
 
     def seconds(self, attempt: int, draw: float) -> float:
         """The wait after the failed `attempt` (1, 2, …); `draw` is a random number in [0, 1)."""
-        bound = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 60))
-        return bound * draw
+        if self.curve is Curve.EXPONENTIAL:
+            return min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 60)) * draw
+        growth = attempt if self.curve is Curve.LINEAR else 1
+        return min(self.cap_seconds, self.base_seconds * growth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """The task store's tables: columns, constraints, indexes. No behaviour; `store` is the only writer."""
 
+from enum import StrEnum
+
 from django.db import models
 from django.db.models import F, Q
 
 from tasks_app.ids import new_id
-from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status
+from tasks_app.lifecycle import TERMINAL, WAITING, Curve, Outcome, Status
 
 
-def _choices(words: type[Status] | type[Outcome]) -> list[tuple[str, str]]:
+def _choices(words: type[StrEnum]) -> list[tuple[str, str]]:
     return [(word.value, word.value) for word in words]
 
 
@@ -28,6 +30,9 @@ class Task(models.Model):
 
     attempt = models.SmallIntegerField(default=0)
     max_attempts = models.SmallIntegerField()
+    retry_backoff = models.CharField(max_length=11, choices=_choices(Curve), default=Curve.EXPONENTIAL)
+    retry_base_seconds = models.FloatField(default=2.0)
+    retry_cap_seconds = models.FloatField(default=3600.0)
     crashes = models.SmallIntegerField(default=0)
     fence = models.BigIntegerField(default=0)
     worker = models.CharField(max_length=200, default="")
@@ -44,6 +49,7 @@ class Task(models.Model):
     # No foreign keys: a deleted schedule or a pruned task must not touch terminal rows, which never change.
     task_schedule = models.UUIDField(null=True)
     retry_of = models.UUIDField(null=True)
+    unique_key = models.CharField(max_length=200, null=True)
 
     class Meta:
         db_table = "tasks_task"
@@ -65,6 +71,15 @@ class Task(models.Model):
                 name="task_finished_iff_terminal",
                 condition=Q(status__in=sorted(TERMINAL), finished_at__isnull=False)
                 | (~Q(status__in=sorted(TERMINAL)) & Q(finished_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="task_backoff_known", condition=Q(retry_backoff__in=[c.value for c in Curve])
+            ),
+            # At most one unfinished task per key. Tasks without a key never enter this index.
+            models.UniqueConstraint(
+                fields=["unique_key"],
+                name="task_unique_key",
+                condition=Q(unique_key__isnull=False, status__in=sorted(set(Status) - TERMINAL)),
             ),
         ]
         indexes = [
@@ -118,3 +133,25 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.task_id}"
+
+
+class IdempotencyKey(models.Model):
+    """A request that was answered, by the client's `Idempotency-Key`: the answer is given again for the same one.
+
+    Written in the transaction that creates what the answer names; it outlives those rows.
+    """
+
+    key = models.CharField(max_length=255)
+    endpoint = models.CharField(max_length=100)
+    fingerprint = models.CharField(max_length=64)
+    status_code = models.SmallIntegerField()
+    answer = models.JSONField()
+    location = models.CharField(max_length=200, default="")
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "tasks_idempotencykey"
+        constraints = [models.UniqueConstraint(fields=["endpoint", "key"], name="idempotency_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.key}"

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tasks_app.ids import new_id
-from tasks_app.lifecycle import Outcome, Status
+from tasks_app.lifecycle import Backoff, Outcome, Status
 
 JSON = Any
 
@@ -27,6 +27,9 @@ class NewTask:
     expires_at: datetime | None = None
     task_schedule: UUID | None = None
     retry_of: UUID | None = None
+    backoff: Backoff = field(default_factory=Backoff)
+    unique_key: str | None = None
+    """At most one unfinished task has it."""
     task_id: UUID = field(default_factory=new_id)
 
 
@@ -42,6 +45,7 @@ class Claim:
     attempt: int
     max_attempts: int
     timeout_seconds: float
+    backoff: Backoff = field(default_factory=Backoff)
     expires_in: float | None = None
     """Seconds from the claim until `expires_at`, by the database's clock."""
 

@@ -12,14 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Protocol
 from uuid import UUID
 
 from scheduler_service.json import InvalidJSON, check_json, encoded_size
 from tasks_app import failures, operations
-from tasks_app.lifecycle import Backoff, Outcome, after_attempt
-from tasks_app.operations import DoNotRetry, TimeLimitExceeded
+from tasks_app.lifecycle import Outcome, after_attempt
+from tasks_app.operations import DoNotRetry, RetryAt, TimeLimitExceeded
 from tasks_app.records import JSON, Claim, Ending
 from tasks_app.slices import Running, Slice
 
@@ -35,6 +36,7 @@ class Store(Protocol):
     def release(self, claims: Sequence[Claim]) -> set[UUID]: ...
     def heartbeat(self, claims: Sequence[Claim]) -> set[UUID]: ...
     def cancel_requested(self, claims: Sequence[Claim]) -> set[UUID]: ...
+    def progress(self, claim: Claim, value: dict[str, JSON]) -> bool: ...
 
 
 class LeaseLost(BaseException):
@@ -52,8 +54,6 @@ class Limits:
     slice_seconds: float
     grace_seconds: float
     max_result_bytes: int
-    backoff: Backoff
-    """The waits of operations that set none of their own."""
 
 
 class Runner:
@@ -65,8 +65,10 @@ class Runner:
         *,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self.limits = limits
+        self.is_stopping = is_stopping
         self.clock = clock
         self.draw = draw
         self._pending: tuple[Running, BaseException] | None = None
@@ -84,13 +86,13 @@ class Runner:
         self._pending = (running, error)
         signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
 
-    def timed_out(self, running: Running) -> Ending:
-        """The ending of a row whose time is over."""
-        return self._failed(running, time_limit_exceeded(running.claim))
+    def ended_by(self, running: Running, error: BaseException) -> Ending:
+        """The ending of a row whose handler did not heed this interrupt."""
+        return self._failed(running, error)
 
     def _may_begin(self, slice_: Slice) -> bool:
         claim = slice_.next_waiting()
-        if claim is None:
+        if claim is None or self.is_stopping():
             return False
         elapsed = self.clock() - slice_.claimed_at
         if claim.expires_in is not None and elapsed >= claim.expires_in:
@@ -147,7 +149,7 @@ class Runner:
             outcome,
             attempt=claim.attempt,
             max_attempts=claim.max_attempts,
-            backoff=backoff_of(claim.operation, self.limits.backoff),
+            backoff=claim.backoff,
             draw=self.draw(),
             retryable=not isinstance(error, DoNotRetry),
         )
@@ -155,7 +157,7 @@ class Runner:
             claim=claim,
             outcome=outcome,
             status=verdict.status,
-            wait_seconds=verdict.wait_seconds,
+            wait_seconds=_wait(verdict.wait_seconds, error),
             result=result,
             error=None if error is None else failures.describe(error),
             runtime_seconds=self.clock() - running.started,
@@ -167,13 +169,7 @@ def time_limit_exceeded(claim: Claim) -> TimeLimitExceeded:
     return TimeLimitExceeded(f"The attempt ran longer than its timeout_seconds ({claim.timeout_seconds:g}).")
 
 
-def backoff_of(operation: str, default: Backoff) -> Backoff:
-    """The waits between attempts of an operation; the default for one that is not registered here."""
-    try:
-        found = operations.resolve(operation)
-    except operations.OperationError:
-        return default
-    return Backoff(
-        base_seconds=found.retry_base_seconds or default.base_seconds,
-        cap_seconds=found.retry_cap_seconds or default.cap_seconds,
-    )
+def _wait(decided: float, error: BaseException | None) -> float:
+    if not isinstance(error, RetryAt):
+        return decided
+    return max(0.0, (error.moment - datetime.now(UTC)).total_seconds())

@@ -3,7 +3,8 @@
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from tasks_app.operations import Context
 from tasks_app.records import Claim, Ending
@@ -14,11 +15,18 @@ class Running:
     """The row whose handler runs now. Times are of the runner's monotonic clock, in seconds."""
 
     claim: Claim
-    context: Context
     started: float
-    cancelled: threading.Event
+    context: Context = field(init=False)
+    cancelled: threading.Event = field(default_factory=threading.Event)
     interrupted_at: float | None = None
     interrupted_by: BaseException | None = None
+    cancelled_at: float | None = None
+    progress: dict[str, Any] | None = None
+    """What the handler said last and the watchdog has not written yet."""
+
+    def note_progress(self, progress: dict[str, Any]) -> None:
+        """Remember how far the handler has come."""
+        self.progress = progress
 
 
 class Slice:
@@ -79,12 +87,13 @@ class Slice:
 
 
 def _running(claim: Claim, now: float) -> Running:
-    cancelled = threading.Event()
-    context = Context(
+    running = Running(claim, started=now)
+    running.context = Context(
         task_id=claim.task_id,
         attempt=claim.attempt,
         max_attempts=claim.max_attempts,
         operation=claim.operation,
-        is_cancelled=cancelled.is_set,
+        is_cancelled=running.cancelled.is_set,
+        report=running.note_progress,
     )
-    return Running(claim, context, now, cancelled)
+    return running

@@ -41,11 +41,11 @@ WITH head AS {materialized} (
     ORDER BY t.queue, t.priority, t.run_at, t.task_id LIMIT %(limit)s {lock}
 )
 UPDATE tasks_task SET
-    status = 'STARTED', worker = %(worker)s, fence = fence + 1, attempt = attempt + 1,
+    status = 'STARTED', worker = %(worker)s, fence = fence + 1, attempt = attempt + 1, progress = NULL,
     started_at = (SELECT stamp FROM head), lease_expires_at = {lease}
 WHERE task_id IN (SELECT task_id FROM slice)
-RETURNING task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout_seconds, {expires_in},
-    run_at
+RETURNING task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout_seconds,
+    retry_base_seconds, retry_cap_seconds, retry_backoff, {expires_in}, run_at
 """
 
 # One statement for a worker's result and for a rescue. A rescue re-checks the lease: the worker may have
@@ -76,6 +76,10 @@ _HEARTBEAT = """
 UPDATE tasks_task AS t SET lease_expires_at = {lease}
 FROM given g WHERE {mine} RETURNING {own_id}
 """
+_PROGRESS = """
+UPDATE tasks_task AS t SET progress = {progress}
+FROM given g WHERE {mine} RETURNING {own_id}
+"""
 # A loose index scan: one index descent per queue, however many rows wait in each.
 _QUEUES = """
 WITH RECURSIVE q(queue) AS (
@@ -96,6 +100,7 @@ _POSTGRES = _COMMON | {
     "materialized": "MATERIALIZED",
     "lock": "FOR UPDATE SKIP LOCKED",
     "own_id": "t.task_id",
+    "progress": "%(progress)s::jsonb",
     "now": "coalesce(%(now)s::timestamptz, statement_timestamp())",
     "stamp": "coalesce(%(now)s::timestamptz, clock_timestamp())",
     "lease": "coalesce(%(now)s::timestamptz, clock_timestamp()) + %(lease)s * interval '1 second'",
@@ -111,6 +116,7 @@ _SQLITE_TIME = "'%%Y-%%m-%%d %%H:%%M:%%f'"
 _SQLITE = _COMMON | {
     "materialized": "MATERIALIZED",
     "lock": "",
+    "progress": "%(progress)s",
     "own_id": "task_id",  # SQLite's RETURNING knows no alias, and sees the updated table only
     "now": "%(now)s",
     "stamp": "%(now)s",
@@ -169,6 +175,12 @@ def release(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
 def heartbeat(given: Sequence[dict[str, Any]], lease: float, now: datetime | None) -> set[UUID]:
     """Renew leases; the ids of those that are still held."""
     return _ids(_run("WITH {given} " + _HEARTBEAT, {"given": _payload(given), "lease": lease}, now))
+
+
+def progress(given: Sequence[dict[str, Any]], value: Any) -> set[UUID]:
+    """Write how far a running task has come; its id if the claim still holds."""
+    parameters = {"given": _payload(given), "progress": json.dumps(value)}
+    return _ids(_run("WITH {given} " + _PROGRESS, parameters, None))
 
 
 def queues_with_work() -> list[str]:

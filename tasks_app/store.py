@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from tasks_app import doorbell, sql
-from tasks_app.lifecycle import TERMINAL, WAITING, Backoff, Outcome, Status, after_loss, initial_status
+from tasks_app.lifecycle import TERMINAL, WAITING, Backoff, Curve, Outcome, Status, after_loss, initial_status
 from tasks_app.models import Attempt, Task
 from tasks_app.records import Claim, Ending, NewTask
 
@@ -30,14 +30,20 @@ def database_now() -> datetime:
 
 
 def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
-    """Store tasks in one INSERT; after the commit, ring each queue that got work that is due."""
+    """Store tasks in one INSERT; after the commit, ring each queue that got work that is due.
+
+    Where an unfinished task has an item's `unique_key` already, that one stands in its place in the answer.
+    """
     if not new:
         return []
     moment = now or database_now()
     tasks = [_row(item, moment) for item in new]
-    Task.objects.bulk_create(tasks)
-    _ring_after_commit(task.queue for task in tasks if task.status == Status.PENDING)
-    return tasks
+    with transaction.atomic():
+        Task.objects.bulk_create([task for task in tasks if task.unique_key is None])
+        others = _create_keyed([task for task in tasks if task.unique_key is not None])
+        stored = [others.get(task.task_id, task) for task in tasks]
+        _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
+    return stored
 
 
 def claim(
@@ -109,7 +115,7 @@ def retry(task_id: UUID, now: datetime | None = None) -> Task | None:
     copied = ("operation", "arguments", "priority", "queue", "tags", "max_attempts", "timeout_seconds")
     values: dict[str, Any] = {name: getattr(old, name) for name in (*copied, "task_schedule")}
     with transaction.atomic():
-        return create([NewTask(**values, retry_of=old.task_id)], now)[0]
+        return create([NewTask(**values, backoff=_backoff_of(old), retry_of=old.task_id)], now)[0]
 
 
 def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
@@ -137,18 +143,15 @@ def expire(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
 
 
 def rescue(
-    backoff: Callable[[str], Backoff],
-    now: datetime | None = None,
-    limit: int = SWEEP_SLICE,
-    draw: Callable[[], float] = random.random,
+    now: datetime | None = None, limit: int = SWEEP_SLICE, draw: Callable[[], float] = random.random
 ) -> set[UUID]:
     """Take tasks from workers whose lease ran out: RETRY, or ERROR when attempts or crashes are spent.
 
-    `backoff` gives the waits of an operation. The lease is checked again in the write itself.
+    The lease is checked again in the write itself.
     """
     moment = now or database_now()
     lost = Task.objects.filter(status=Status.STARTED, lease_expires_at__lt=moment)[:limit]
-    endings = [_loss(task, backoff(task.operation), draw()) for task in lost]
+    endings = [_loss(task, draw()) for task in lost]
     return finish(endings, now)
 
 
@@ -168,6 +171,11 @@ def cancel_requested(claims: Sequence[Claim]) -> set[UUID]:
         task_id__in=[item.task_id for item in claims], cancel_requested_at__isnull=False
     )
     return set(asked.values_list("task_id", flat=True))
+
+
+def progress(claim: Claim, value: dict[str, Any]) -> bool:
+    """Write how far a running task has come; False when the claim no longer holds."""
+    return claim.task_id in sql.progress(_held([claim]), value)
 
 
 def has_pending(queue: str) -> bool:
@@ -200,11 +208,35 @@ def _row(new: NewTask, now: datetime) -> Task:
         created_at=now,
         task_schedule=new.task_schedule,
         retry_of=new.retry_of,
+        retry_backoff=new.backoff.curve,
+        retry_base_seconds=new.backoff.base_seconds,
+        retry_cap_seconds=new.backoff.cap_seconds,
+        unique_key=new.unique_key,
     )
 
 
+def _create_keyed(tasks: list[Task]) -> dict[UUID, Task]:
+    """Insert tasks whose key no unfinished task has; for each other one, by its id, the task that has it."""
+    others: dict[UUID, Task] = {}
+    while tasks:
+        Task.objects.bulk_create(tasks, ignore_conflicts=True)
+        ids = [task.task_id for task in tasks]
+        inserted = set(Task.objects.filter(task_id__in=ids).values_list("task_id", flat=True))
+        refused = [task for task in tasks if task.task_id not in inserted]
+        unfinished = Task.objects.exclude(status__in=TERMINAL)
+        holders = {
+            task.unique_key: task
+            for task in unfinished.filter(unique_key__in=[t.unique_key for t in refused])
+        }
+        others |= {task.task_id: holders[task.unique_key] for task in refused if task.unique_key in holders}
+        # A holder that has finished since the INSERT no longer stands in the way.
+        tasks = [task for task in refused if task.unique_key not in holders]
+    return others
+
+
 def _claim(row: sql.Row) -> Claim:
-    task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout, expires_in, _ = row
+    task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout = row[:8]
+    base, cap, curve, expires_in = row[8:12]
     return Claim(
         task_id=task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
         fence=fence,
@@ -214,6 +246,7 @@ def _claim(row: sql.Row) -> Claim:
         attempt=attempt,
         max_attempts=max_attempts,
         timeout_seconds=timeout,
+        backoff=Backoff(base, cap, Curve(curve)),
         expires_in=None if expires_in is None else float(expires_in),
     )
 
@@ -235,13 +268,13 @@ def _ending(ending: Ending) -> dict[str, Any]:
     }
 
 
-def _loss(task: Task, backoff: Backoff, draw: float) -> Ending:
+def _loss(task: Task, draw: float) -> Ending:
     verdict = after_loss(
         attempt=task.attempt,
         max_attempts=task.max_attempts,
         crashes=task.crashes + 1,
         cancel_requested=task.cancel_requested_at is not None,
-        backoff=backoff,
+        backoff=_backoff_of(task),
         draw=draw,
     )
     message = f"The worker {task.worker} vanished during attempt {task.attempt}."
@@ -266,6 +299,10 @@ def _claim_of(task: Task) -> Claim:
         "timeout_seconds",
     )
     return Claim(**{name: getattr(task, name) for name in names})
+
+
+def _backoff_of(task: Task) -> Backoff:
+    return Backoff(task.retry_base_seconds, task.retry_cap_seconds, Curve(task.retry_backoff))
 
 
 def _lock(rows: QuerySet[Task], *, limit: int | None = None, skip_locked: bool = True) -> list[UUID]:

@@ -7,12 +7,15 @@ from celery import shared_task
 from django.conf import settings
 
 from tasks_app import store
-from tasks_app.drain import default_backoff, worker
+from tasks_app.drain import worker
 from tasks_app.lifecycle import Status
-from tasks_app.runner import backoff_of
+from tasks_app.rescue import Rescuer
 
 MOST_SLICES = 20
 """Slices per call of a sweep: the next call comes within a second, and another sweep may wait behind this one."""
+
+
+rescuer = Rescuer()
 
 
 @shared_task(name="tasks_app.tasks.drain", bind=True, ignore_result=True, send_events=False)
@@ -34,8 +37,7 @@ def sweep() -> None:
 @shared_task(name="tasks_app.tasks.rescue", ignore_result=True, send_events=False)
 def rescue() -> None:
     """Take tasks from workers whose lease ran out."""
-    default = default_backoff()
-    store.rescue(lambda operation: backoff_of(operation, default))
+    rescuer.look()
 
 
 @shared_task(name="tasks_app.tasks.prune", ignore_result=True, send_events=False)

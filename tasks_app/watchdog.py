@@ -6,17 +6,26 @@ lease; passes on a requested cancellation; and interrupts it at its time limit o
 
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
 
+from tasks_app.defaults import find_operation
+from tasks_app.operations import Cancelled
 from tasks_app.runner import LeaseLost, Runner, Store, time_limit_exceeded
 from tasks_app.slices import Running, Slice
 
 logger = logging.getLogger(__name__)
 
-LOOK_FOR_CANCEL = 1.0
-"""Seconds between two looks whether somebody wants the running task to stop."""
+EVERY_SECOND = 1.0
+"""Seconds between two looks for a cancellation, and between two writes of progress."""
+
+
+def may_force_cancel(operation: str) -> bool:
+    """Whether a run of this operation may be ended with its process."""
+    found = find_operation(operation)
+    return found is not None and found.force_cancel
 
 
 def end_process() -> None:
@@ -42,7 +51,7 @@ class Watchdog(threading.Thread):
         self._end_process = end_process
         self._slice: Slice | None = None
         self._awake = threading.Event()
-        self._looked_for_cancel = 0.0
+        self._exchanged = 0.0
 
     def watch(self, slice_: Slice) -> None:
         """Look after this slice from now on."""
@@ -55,6 +64,9 @@ class Watchdog(threading.Thread):
         self._awake.clear()
 
     def run(self) -> None:
+        # Python runs signal handlers in the main thread, but at once, also when another thread got the signal:
+        # one that is let in here would strike a main thread that has masked it for a commit.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             self._awake.wait()
             try:
@@ -83,7 +95,7 @@ class Watchdog(threading.Thread):
         self._interrupt_if_due(slice_, running, now)
         self._relieve(slice_)
         self._renew(slice_, running, now)
-        self._pass_on_cancellation(running, now)
+        self._exchange(running, now)
 
     def _relieve(self, slice_: Slice) -> None:
         if waiting := slice_.take_waiting():
@@ -108,23 +120,35 @@ class Watchdog(threading.Thread):
         elif slice_.running is running:
             self._interrupt(running, LeaseLost(), now)
 
-    def _pass_on_cancellation(self, running: Running, now: float) -> None:
-        if running.cancelled.is_set() or now - self._looked_for_cancel < LOOK_FOR_CANCEL:
+    def _exchange(self, running: Running, now: float) -> None:
+        """Write the handler's progress and learn whether somebody wants it to stop."""
+        if now - self._exchanged < EVERY_SECOND:
             return
-        self._looked_for_cancel = now
-        if self.store.cancel_requested([running.claim]):
+        self._exchanged = now
+        if (progress := running.progress) is not None and self.store.progress(running.claim, progress):
+            running.progress = None
+        if running.cancelled_at is None and self.store.cancel_requested([running.claim]):
+            running.cancelled_at = now
             running.cancelled.set()
 
     def _interrupt_if_due(self, slice_: Slice, running: Running, now: float) -> None:
-        limits = self.runner.limits
-        if running.interrupted_at is not None:
-            if now - running.interrupted_at > limits.grace_seconds:
-                self._end(slice_, running)
-        elif now - slice_.renewed_at > limits.lease_seconds * 0.8:
+        if running.interrupted_at is None:
+            if (error := self._due_interrupt(slice_, running, now)) is not None:
+                self._interrupt(running, error, now)
+        elif now - running.interrupted_at > self.runner.limits.grace_seconds:
+            self._end(slice_, running)
+
+    def _due_interrupt(self, slice_: Slice, running: Running, now: float) -> BaseException | None:
+        limits, claim = self.runner.limits, running.claim
+        if now - slice_.renewed_at > limits.lease_seconds * 0.8:
             # It could not be renewed: stop before the lease ends and another worker begins.
-            self._interrupt(running, LeaseLost(), now)
-        elif now - running.started > running.claim.timeout_seconds:
-            self._interrupt(running, time_limit_exceeded(running.claim), now)
+            return LeaseLost()
+        if now - running.started > claim.timeout_seconds:
+            return time_limit_exceeded(claim)
+        is_ignored = running.cancelled_at is not None and now - running.cancelled_at > limits.grace_seconds
+        if is_ignored and may_force_cancel(claim.operation):
+            return Cancelled("The task was cancelled and did not stop by itself.")
+        return None
 
     def _interrupt(self, running: Running, error: BaseException, now: float) -> None:
         if running.interrupted_at is None:
@@ -138,8 +162,8 @@ class Watchdog(threading.Thread):
                 return
             logger.error("Task %s heeds no interrupt; ending this process", running.claim.task_id)
             endings = slice_.take_unwritten()
-            if not isinstance(running.interrupted_by, LeaseLost):
-                endings.append(self.runner.timed_out(running))
+            if (error := running.interrupted_by) is not None and not isinstance(error, LeaseLost):
+                endings.append(self.runner.ended_by(running, error))
             try:
                 self.store.finish(endings)
             finally:

@@ -10,6 +10,7 @@ from tasks_app.operations.errors import (
     InvalidExpression,
     OperationError,
     RegistrationError,
+    RetryAt,
     TimeLimitExceeded,
     UnknownOperation,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Operation",
     "OperationError",
     "RegistrationError",
+    "RetryAt",
     "TimeLimitExceeded",
     "UnknownOperation",
     "operation",

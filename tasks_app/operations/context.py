@@ -4,10 +4,18 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tasks_app.operations.errors import Cancelled
 
+MAX_NOTE = 200
+"""Characters of a progress note that are kept."""
+
 _STEP_SECONDS = 0.05
+
+
+def _unheard(progress: dict[str, Any]) -> None:
+    """Outside of a worker nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,11 @@ class Context:
     max_attempts: int
     operation: str
     is_cancelled: Callable[[], bool]
+    report: Callable[[dict[str, Any]], None] = _unheard
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Say how far the work has come: readable as the task's `progress`, written at most once a second."""
+        self.report({"done": done, "total": total, "note": note[:MAX_NOTE]})
 
     def check_cancelled(self) -> None:
         """Raise Cancelled if the task's cancellation was requested; for handlers that take long."""

@@ -1,6 +1,7 @@
 """What can go wrong with an operation: before it is stored, and while it runs."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 
 class RegistrationError(Exception):
@@ -59,6 +60,32 @@ class DoNotRetry(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class RetryAt(Exception):
+    """Raised by a handler that knows when its task may be tried again, e.g. from a Retry-After header.
+
+    The task waits until `moment` (aware), if it has attempts left. `RetryAt.after(seconds)` counts from now.
+    """
+
+    code = "retry_at"
+
+    def __init__(
+        self, moment: datetime, message: str = "The operation asked to be tried again later."
+    ) -> None:
+        if moment.utcoffset() is None:
+            raise ValueError(
+                "RetryAt needs a time with an offset from UTC, such as datetime.now(UTC) + delay."
+            )
+        super().__init__(message)
+        self.moment = moment
+        self.message = message
+
+    @classmethod
+    def after(
+        cls, seconds: float, message: str = "The operation asked to be tried again later."
+    ) -> "RetryAt":
+        return cls(datetime.now(UTC) + timedelta(seconds=seconds), message)
 
 
 class ArgumentsNoLongerFit(DoNotRetry):

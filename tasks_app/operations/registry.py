@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from scheduler_service.config import QUEUE_NAME
 from scheduler_service.json import quote
+from tasks_app.lifecycle import Curve
 from tasks_app.operations import arithmetic, signature
 from tasks_app.operations.context import Context
 from tasks_app.operations.errors import (
@@ -44,8 +45,11 @@ class Operation:
     max_attempts: int | None = None
     queue: str | None = None
     quick: bool = False
+    retry_backoff: Curve | None = None
     retry_base_seconds: float | None = None
     retry_cap_seconds: float | None = None
+    force_cancel: bool = False
+    """Whether a run that does not heed its cancellation may be interrupted, and ended with its process."""
 
     def arguments_schema(self) -> dict[str, Any]:
         """The JSON Schema of `arguments`."""
@@ -96,8 +100,10 @@ def operation(
     max_attempts: int | None = None,
     queue: str | None = None,
     quick: bool = False,
+    retry_backoff: str | None = None,
     retry_base_seconds: float | None = None,
     retry_cap_seconds: float | None = None,
+    force_cancel: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function, in an app's `operations.py`, as what tasks named `name` run.
 
@@ -117,13 +123,23 @@ def operation(
                 max_attempts=max_attempts,
                 queue=queue,
                 quick=quick,
+                retry_backoff=_curve(retry_backoff, name),
                 retry_base_seconds=retry_base_seconds,
                 retry_cap_seconds=retry_cap_seconds,
+                force_cancel=force_cancel,
             )
         )
         return function
 
     return register
+
+
+def _curve(word: str | None, name: str) -> Curve | None:
+    try:
+        return Curve(word) if word is not None else None
+    except ValueError:
+        known = ", ".join(Curve)
+        raise RegistrationError(f"Operation {name}: retry_backoff is one of {known}.") from None
 
 
 def add(new: Operation) -> None:

@@ -1,6 +1,8 @@
 """A drain: the path from waiting rows to results, without Celery around it."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,6 +14,7 @@ from tasks_app import drain, events, operations, shutdown, store, tasks
 from tasks_app.lifecycle import Status
 from tasks_app.models import Attempt, Task
 from tasks_app.operations import Context
+from tasks_app.rescue import Rescuer
 from tests.integration.helpers import create, ending, new_task, status_of
 from tests.support import registered_operation
 
@@ -120,6 +123,25 @@ def test_a_result_is_kept_until_the_database_is_back(worker, monkeypatch):
     assert Task.objects.get(task_id=task_id).result == 11
 
 
+def test_no_signal_strikes_while_a_result_is_written(worker, monkeypatch):
+    create(new_task(), now=None)
+    struck: list[str] = []
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: struck.append("signal"))
+
+    def finish(endings: Any) -> set:
+        os.kill(os.getpid(), signal.SIGTERM)
+        won = store.finish(endings)
+        struck.append("written")
+        return won
+
+    monkeypatch.setattr(worker.store, "finish", finish)
+    try:
+        worker.drain("tasks", "w@host", seconds=60)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert struck == ["written", "signal"]
+
+
 def test_a_write_is_given_up_when_the_lease_is_over():
     def write() -> None:
         raise OperationalError("gone")
@@ -181,9 +203,13 @@ def test_sweep_expires_promotes_and_rings(rings, settings):
     assert set(rings) == {"tasks"}
 
 
-def test_rescue_gives_a_lost_task_back(worker):
+def test_rescue_gives_a_lost_task_back(monkeypatch):
     (task_id,) = create(new_task(), now=None)
     store.claim("tasks", "w", 1, lease_seconds=1, now=store.database_now() - timedelta(hours=1))
+    monkeypatch.setattr(tasks, "rescuer", Rescuer())
+    tasks.rescue()
+    assert status_of(task_id) == "STARTED"
+    tasks.rescuer._trusted_from = 0.0
     tasks.rescue()
     assert status_of(task_id) == "RETRY"
 

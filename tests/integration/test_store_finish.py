@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from tasks_app import store
-from tasks_app.lifecycle import Backoff, Outcome, Status
+from tasks_app.lifecycle import Outcome, Status
 from tasks_app.models import Attempt, Task
 from tests.integration.helpers import LEASE, at, claim, create, ending, new_task, status_of
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def rescue(now, draw=0.5):
-    return store.rescue(lambda operation: Backoff(base_seconds=2), now, draw=lambda: draw)
+    return store.rescue(now, draw=lambda: draw)
 
 
 def test_a_success_is_written_with_its_result_and_its_attempt():
@@ -145,3 +145,14 @@ def test_many_endings_are_written_together_and_losers_are_left_out():
     won = store.finish([ending(item, result=item.fence) for item in claims], at(2))
     assert won == {item.task_id for item in claims[5:]}
     assert Attempt.objects.count() == 15
+
+
+def test_progress_is_kept_while_the_claim_holds_and_begins_anew_with_the_next():
+    (task_id,) = create()
+    (held,) = claim()
+    assert store.progress(held, {"done": 3, "total": 9, "note": "ü"}) is True
+    assert Task.objects.get(task_id=task_id).progress == {"done": 3, "total": 9, "note": "ü"}
+    store.release([held], at(1))
+    assert store.progress(held, {"done": 4}) is False
+    claim()
+    assert Task.objects.get(task_id=task_id).progress is None

@@ -98,6 +98,34 @@ def test_only_a_task_that_has_not_begun_can_be_deleted():
     assert store.delete(waiting) is False
 
 
+def test_a_key_stands_for_one_unfinished_task():
+    (first,) = create(new_task(unique_key="invoice-7"))
+    again, other, plain = create(
+        new_task(unique_key="invoice-7"), new_task(unique_key="invoice-8"), new_task()
+    )
+    assert again == first
+    assert len({first, other, plain}) == Task.objects.count() == 3
+
+
+def test_a_key_is_free_again_when_its_task_is_finished():
+    (first,) = create(new_task(unique_key="invoice-7"))
+    store.finish([ending(claim()[0])], at(1))
+    (second,) = create(new_task(unique_key="invoice-7"))
+    assert first != second
+
+
+def test_a_key_that_stands_twice_in_a_batch_makes_one_task():
+    first, second = create(new_task(unique_key="x"), new_task(unique_key="x"))
+    assert first == second
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_eight_requests_at_once_with_one_key_one_makes_the_task():
+    answers = at_once([lambda: create(new_task(unique_key="x"), now=None)] * 8)
+    assert len({task_id for (task_id,) in answers}) == 1
+    assert Task.objects.count() == 1
+
+
 def test_a_retry_is_a_new_task_that_names_the_old_one():
     old = finished(status=Status.ERROR)
     fresh = store.retry(old, at(5))

@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from tasks_app.lifecycle import Backoff, Outcome, Status
-from tasks_app.operations import Cancelled, Context, DoNotRetry, TimeLimitExceeded
+from tasks_app.lifecycle import Backoff, Curve, Outcome, Status
+from tasks_app.operations import Cancelled, Context, DoNotRetry, RetryAt, TimeLimitExceeded
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import LeaseLost, Limits, Runner
 from tasks_app.slices import Slice
 from tests.support import registered_operation
 
-LIMITS = Limits(
-    lease_seconds=60, slice_seconds=0.1, grace_seconds=5, max_result_bytes=1000, backoff=Backoff(2.0, 60.0)
-)
+LIMITS = Limits(lease_seconds=60, slice_seconds=0.1, grace_seconds=5, max_result_bytes=1000)
 
 
 class Clock:
@@ -94,6 +92,40 @@ def test_do_not_retry_ends_the_task_with_attempts_left():
         "message": "The invoice is paid already.",
         "traceback": None,
     }
+
+
+def test_a_handler_that_knows_when_to_try_again_sets_the_wait():
+    def handler() -> None:
+        raise RetryAt.after(90, "The remote side asks for patience.")
+
+    ending = run(handler)
+    assert ending.status is Status.RETRY
+    assert 80 < ending.wait_seconds <= 90
+    assert ending.error == {
+        "code": "retry_at",
+        "message": "The remote side asks for patience.",
+        "traceback": None,
+    }
+    assert run(handler, attempt=3).status is Status.ERROR
+
+
+def test_a_task_waits_along_its_own_curve():
+    def handler() -> None:
+        raise ValueError
+
+    linear = Backoff(base_seconds=10, cap_seconds=25, curve=Curve.LINEAR)
+    waits = [
+        run(handler, attempt=number, max_attempts=9, backoff=linear).wait_seconds for number in (1, 2, 3)
+    ]
+    assert waits == [10, 20, 25]
+
+
+def test_a_stopping_worker_begins_no_further_row():
+    slice_ = Slice([a_claim("4+7"), a_claim("4+9")], Clock()())
+    stopping = iter([False, True])
+    Runner(LIMITS, clock=Clock(), is_stopping=lambda: next(stopping)).run(slice_)
+    assert [ending.result for ending in slice_.endings] == [11]
+    assert len(slice_.take_waiting()) == 1
 
 
 @pytest.mark.parametrize("result", [float("nan"), {1: 2}, "\x00", {1, 2}, "x" * 2000, b"bytes"])

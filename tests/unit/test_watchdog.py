@@ -7,11 +7,12 @@ from uuid import UUID
 import pytest
 
 from tasks_app.lifecycle import Outcome
-from tasks_app.operations import TimeLimitExceeded
+from tasks_app.operations import Cancelled, TimeLimitExceeded
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import LeaseLost, Runner
 from tasks_app.slices import Running, Slice
 from tasks_app.watchdog import Watchdog
+from tests.support import registered_operation
 from tests.unit.test_runner import LIMITS, Clock, a_claim
 
 
@@ -44,6 +45,10 @@ class FakeStore:
     def cancel_requested(self, claims: Sequence[Claim]) -> set[UUID]:
         return self.cancel
 
+    def progress(self, claim: Claim, value: dict[str, Any]) -> bool:
+        self._note("progress", [value])
+        return True
+
     def verbs(self) -> list[str]:
         return [verb for verb, _ in self.calls]
 
@@ -64,7 +69,7 @@ class Scene:
         self.claims = [a_claim("4+7"), a_claim(), a_claim()]
         self.slice = Slice(self.claims, self.clock.now)
         self.slice.begin_next(self.clock.now)
-        self.slice.end(self.runner.timed_out(self.slice.running))
+        self.slice.end(self.runner.ended_by(self.slice.running, TimeLimitExceeded("over")))
         self.slice.begin_next(self.clock.now)
 
     def _end_process(self) -> None:
@@ -172,3 +177,33 @@ def test_a_requested_cancellation_reaches_the_handler(scene):
     scene.store.cancel = {scene.slice.running.claim.task_id}
     scene.look_after(1.1)
     assert scene.slice.running.cancelled.is_set()
+
+
+def test_progress_is_written_at_most_once_a_second_and_only_when_it_is_new(scene):
+    for seconds, done in ((0.2, 1), (0.3, 2), (0.3, 3), (0.5, 4), (1.1, None)):
+        if done:
+            scene.slice.running.context.progress(done, 9, "rows")
+        scene.look_after(seconds)
+    written = [items for verb, items in scene.store.calls if verb == "progress"]
+    assert written == [
+        [{"done": 1, "total": 9, "note": "rows"}],
+        [{"done": 4, "total": 9, "note": "rows"}],
+    ]
+
+
+def cancelled_scene(**settings: Any) -> list[type[BaseException]]:
+    scene = Scene()
+    with registered_operation(lambda: None, **settings):
+        scene.slice.running.claim = a_claim(timeout_seconds=900.0)
+        scene.store.cancel = {scene.slice.running.claim.task_id}
+        scene.look_after(1.1)
+        assert scene.interrupts == []
+        scene.look_after(LIMITS.grace_seconds + 0.1)
+        scene.look_after(LIMITS.grace_seconds + 0.1)
+    assert scene.ended_process == len(scene.interrupts)
+    return [type(error) for _, error in scene.interrupts]
+
+
+def test_a_cancelled_run_is_ended_by_force_only_where_its_operation_allows_it():
+    assert cancelled_scene() == []
+    assert cancelled_scene(force_cancel=True) == [Cancelled]
