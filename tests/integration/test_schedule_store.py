@@ -118,6 +118,14 @@ def test_a_start_moved_to_null_is_now() -> None:
     assert (changed.starts_at, changed.next_run_at) == (NOON + HOUR, NOON + HOUR)
 
 
+def test_a_start_moved_to_only_just_past_is_still_the_first_occurrence() -> None:
+    key = _create(starts_at=NOON + DAY)
+    start = NOON + HOUR - timedelta(seconds=2)
+    changed = store.update(key, {"starts_at": start}, NOON + HOUR)
+    assert changed is not None
+    assert changed.next_run_at == start
+
+
 def test_a_finished_schedule_goes_on_from_now_with_a_higher_limit() -> None:
     key = _create(schedule_x_times=1)
     store.fire_due(NOON)

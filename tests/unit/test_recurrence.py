@@ -13,6 +13,7 @@ from schedules_app.recurrence import (
     Policy,
     Rule,
     Skipped,
+    is_late,
     next_after,
     next_from,
     plan_fires,
@@ -95,6 +96,23 @@ def test_a_day_that_a_zone_left_out_gives_no_second_occurrence() -> None:
     rule = _rule(starts_at=_local("Pacific/Apia", 2011, 12, 29, 10), timezone="Pacific/Apia", days=1)
     days = [time.astimezone(ZoneInfo("Pacific/Apia")).day for time in _following(rule, 3)]
     assert days == [29, 31, 1]
+
+
+def test_a_day_that_a_zone_had_twice_is_passed_through_one_by_one() -> None:
+    """Alaska had a day of October 1867 twice: from there on each day begins 24 hours later."""
+    rule = _rule(starts_at=datetime(1867, 10, 15, tzinfo=UTC), timezone="America/Juneau", days=1)
+    times = _following(rule, 8)
+    assert times == [rule.starts_at + timedelta(days=n) for n in (0, 1, 2, 3, 4, 6, 7, 8)]
+    assert [next_from(rule, time) for time in times] == times
+
+
+def test_an_occurrence_that_two_days_share_has_one_verdict() -> None:
+    rule = _rule(starts_at=_local("Pacific/Apia", 2011, 12, 29, 10), timezone="Pacific/Apia", days=1)
+    shared = _local("Pacific/Apia", 2011, 12, 31, 10).astimezone(UTC)
+    plan = plan_fires(rule, rule.starts_at, shared, Policy())
+    assert (plan.fires, [run.last for run in plan.skipped]) == ((shared,), [rule.starts_at])
+    plan = plan_fires(rule, shared, shared + timedelta(days=1), Policy(ledger_rows=1))
+    assert plan.skipped == (Skipped(shared, shared, 1),)
 
 
 def test_days_and_hours_add_up_in_each_step() -> None:
@@ -216,6 +234,20 @@ def test_two_weeks_of_downtime_give_few_rows_that_account_for_all() -> None:
     assert len(plan.skipped) == 10
     assert sum(run.count for run in plan.skipped) + len(plan.fires) == 14 * 86_400 + 1
     assert len(plan.fires) <= Policy().cap
+
+
+def test_an_outage_past_the_end_fires_nothing_after_the_end() -> None:
+    policy = Policy(catch_up=CatchUp.ALL)
+    plan = plan_fires(_rule(hours=1, ends_at=START + 1.5 * HOUR), START, START + 9 * HOUR, policy)
+    assert plan == Plan((START, START + HOUR), (), None)
+
+
+def test_an_occurrence_is_late_exactly_when_it_counts_as_missed() -> None:
+    policy = Policy(catch_up=CatchUp.SKIP, late_after_seconds=60)
+    for delay, late in ((60, False), (60.000001, True)):
+        now = START + timedelta(seconds=delay)
+        assert is_late(START, now, policy) is late
+        assert plan_fires(_rule(hours=1), START, now, policy).fires == (() if late else (START,))
 
 
 def test_nothing_is_due_when_the_clock_was_set_back() -> None:
