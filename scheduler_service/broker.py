@@ -4,10 +4,11 @@ from typing import Any
 
 # Without a bound, kombu tries to connect for ever inside the first publish.
 _CONNECT_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-_AMQP = {"confirm_publish": True, "read_timeout": 5, "write_timeout": 5}
+# Two seconds: a submitter waits for its ring, and is promised an answer within 2.5 s.
+_AMQP = {"confirm_publish": True, "read_timeout": 2, "write_timeout": 2}
 _REDIS = {
     # Without these a publish to a stopped Redis hangs for ever, even with retry=False.
-    "socket_timeout": 5,
+    "socket_timeout": 2,
     "socket_connect_timeout": 2,
     "health_check_interval": 10,
     "global_keyprefix": "scheduler-service:",

@@ -58,14 +58,22 @@ def broker_is_reachable() -> bool:
     return True
 
 
-def _send(queue: str, most: int) -> None:
+def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
+    """Send a Celery task unless `most` messages wait in its queue; whether it was sent. Never raises."""
     global _quiet_until
     if time.monotonic() < _quiet_until:
-        return
-    name = celery_queue(queue)
+        return False
     try:
-        if waiting(name) < most:
-            current_app.send_task(DRAIN, args=[queue], queue=name, ignore_result=True)
-    except Exception as error:  # any transport's own errors; the sweeper makes up for the ring
+        if waiting(queue) >= most:
+            return False
+        current_app.send_task(task, args=arguments, queue=queue, ignore_result=True)
+    except Exception as error:  # any transport's own errors
         _quiet_until = time.monotonic() + PAUSE_AFTER_FAILURE
-        logger.warning("Could not ring queue %s, the sweeper will: %s", queue, error)
+        logger.warning("Could not send %s to queue %s: %s", task, queue, error)
+        return False
+    return True
+
+
+def _send(queue: str, most: int) -> None:
+    # A failure is made up for by the sweeper, which rings every second while work waits.
+    send(DRAIN, [queue], celery_queue(queue), most)

@@ -80,17 +80,10 @@ def test_beat_sends_nothing_while_enough_waits(app, monkeypatch):
     monkeypatch.setattr(beat, "QUEUE", QUEUE)
     monkeypatch.setattr(beat, "MOST_WAITING", 3)
     scheduler = beat.BoundedScheduler(app, lazy=True)
-    entry = ScheduleEntry(
-        name="tick",
-        task="schedules_app.tasks.tick",
-        schedule=schedule(1.0),
-        options={"queue": QUEUE},
-        app=app,
-    )
+    entry = ScheduleEntry(name="tick", task="schedules_app.tasks.tick", schedule=schedule(1.0), app=app)
     for _ in range(6):
-        scheduler.apply_entry(entry, producer=scheduler.producer)
+        scheduler.apply_entry(entry)
     assert doorbell.waiting(QUEUE) == 3
-    scheduler.close()
 
 
 @pytest.fixture
