@@ -11,6 +11,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
 from tasks_app import queries
+from tasks_app.defaults import backoff_of
 from tasks_app.examples import NEW_TASK, TASK
 from tasks_app.fields import (
     ArgumentsField,
@@ -151,7 +152,8 @@ class NewTaskSerializer(TaskTemplateFields):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         _check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
-        return validate_template(attrs)
+        attrs = validate_template(attrs)
+        return {**attrs, "backoff": backoff_of(resolve(attrs["operation"]))}
 
 
 def _check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:

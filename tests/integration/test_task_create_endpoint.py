@@ -79,6 +79,15 @@ def test_the_operations_defaults_come_before_those_of_the_configuration():
     assert (asked["queue"], asked["max_attempts"], asked["timeout_seconds"]) == ("other", 2, 4)
 
 
+def test_waits_between_attempts_are_the_operations_else_the_configurations():
+    with registered_operation(lambda: None, "test.own", retry_base_seconds=7):
+        own = Task.objects.get(task_id=create(operation="test.own").json()["task_id"])
+    other = Task.objects.get(task_id=create().json()["task_id"])
+    assert own.retry_base_seconds == 7
+    assert other.retry_base_seconds == settings.CONFIG.retry_base_seconds
+    assert other.retry_cap_seconds == settings.CONFIG.retry_cap_seconds
+
+
 def test_null_means_the_default_where_a_default_is_computed():
     body = create(queue=None, max_attempts=None, timeout_seconds=None, run_at=None, expires_at=None).json()
     assert (body["queue"], body["max_attempts"]) == ("tasks", settings.CONFIG.default_max_attempts)
