@@ -10,6 +10,7 @@ from django.conf import settings
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.recurrence import Plan, Policy, Rule, Skipped, is_late, next_after, plan_fires
 from schedules_app.sql import Advance
+from tasks_app.defaults import backoff_of, find_operation
 from tasks_app.records import NewTask
 
 
@@ -48,6 +49,8 @@ class Firing:
     def tasks(self) -> list[NewTask]:
         """One task per occurrence that is fired, to run as of the occurrence's nominal time."""
         schedule = self.schedule
+        # Of an operation that has vanished the configuration's: the task is still created, and then fails.
+        backoff = backoff_of(find_operation(schedule.operation))
         return [
             NewTask(
                 operation=schedule.operation,
@@ -57,6 +60,7 @@ class Firing:
                 tags=schedule.tags,
                 max_attempts=schedule.max_attempts,
                 timeout_seconds=schedule.timeout_seconds,
+                backoff=backoff,
                 run_at=time,
                 task_schedule=schedule.task_schedule_id,
             )

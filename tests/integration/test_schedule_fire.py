@@ -17,6 +17,7 @@ from schedules_app.records import Fired, NewSchedule
 from tasks_app import store as task_store
 from tasks_app.models import Task
 from tests.integration.helpers import at_once
+from tests.support import registered_operation
 
 pytestmark = pytest.mark.django_db
 
@@ -187,6 +188,14 @@ def test_a_vanished_operation_still_gives_its_task_and_holds_up_nobody() -> None
     healthy = _create()
     store.fire_due(NOON)
     assert _tasks_per_schedule() == Counter([*vanished, *healthy])
+
+
+def test_a_task_waits_between_attempts_as_its_operation_says() -> None:
+    with registered_operation(lambda: None, "test.patient", retry_base_seconds=7.0, retry_cap_seconds=70.0):
+        _create(operation="test.patient")
+        store.fire_due(NOON)
+    task = Task.objects.get()
+    assert (task.retry_base_seconds, task.retry_cap_seconds) == (7.0, 70.0)
 
 
 @pytest.mark.parametrize(
