@@ -36,7 +36,9 @@ class Config(BaseSettings):
         "", description="postgres://… or sqlite:///…; empty: SQLite in the data folder."
     )
     celery_broker_url: str = Field(
-        "", description="redis://…, redis+socket://… or amqp://…; empty: the socket in the data folder."
+        "",
+        description="redis://…, redis+socket://…, amqp://…, or none (workers poll the table); "
+        "empty: the socket in the data folder.",
     )
     scheduler_data_dir: Path = Field(
         PROJECT_DIR / ".data", description="Folder of the embedded database, broker socket and logs."
@@ -128,8 +130,8 @@ class Config(BaseSettings):
     @field_validator("celery_broker_url")
     @classmethod
     def _broker(cls, value: str) -> str:
-        if value and not value.startswith(BROKER_SCHEMES):
-            raise ValueError(f"start it with one of {', '.join(BROKER_SCHEMES)}")
+        if value not in {"", "none"} and not value.startswith(BROKER_SCHEMES):
+            raise ValueError(f"say none, or start it with one of {', '.join(BROKER_SCHEMES)}")
         return value
 
     @field_validator("database_url")
@@ -138,6 +140,11 @@ class Config(BaseSettings):
         if value and not re.match(r"^(postgres|postgresql|sqlite)://", value):
             raise ValueError("start it with postgres:// or sqlite://")
         return value
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether rings are sent; without a broker, workers poll the table (`manage.py poll`)."""
+        return self.celery_broker_url != "none"
 
 
 def load() -> Config:

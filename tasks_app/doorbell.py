@@ -49,7 +49,9 @@ def waiting(name: str) -> int:
 
 
 def broker_is_reachable() -> bool:
-    """Whether the broker answers within the configured timeouts."""
+    """Whether the broker answers within the configured timeouts; True where there is none to answer."""
+    if not settings.CONFIG.has_broker:
+        return True
     try:
         waiting(SHARED_QUEUE)
     except Exception as error:  # any transport's own errors
@@ -61,7 +63,7 @@ def broker_is_reachable() -> bool:
 def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
     """Send a Celery task unless `most` messages wait in its queue; whether it was sent. Never raises."""
     global _quiet_until
-    if time.monotonic() < _quiet_until:
+    if not settings.CONFIG.has_broker or time.monotonic() < _quiet_until:
         return False
     try:
         if waiting(queue) >= most:

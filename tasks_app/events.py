@@ -38,7 +38,8 @@ class TaskEvents:
     def ran(self, endings: Sequence[Ending]) -> None:
         """Tell what became of these rows. Never raises."""
         global _quiet_until
-        if not (settings.CONFIG.task_events and endings) or time.monotonic() < _quiet_until:
+        config = settings.CONFIG
+        if not (config.task_events and config.has_broker and endings) or time.monotonic() < _quiet_until:
             return
         try:
             self._send([event for ending in endings for event in events_of(ending, time.time())])

@@ -19,6 +19,11 @@ def is_stopping() -> bool:
     return _flag[0] != 0 or (_parent != 0 and os.getpid() != _parent and os.getppid() != _parent)
 
 
+def stop() -> None:
+    """Begin nothing more, in this process and in those forked from it."""
+    _flag[0] = 1
+
+
 @worker_init.connect(weak=False)
 def _remember_parent(**kwargs: Any) -> None:
     global _parent
@@ -28,4 +33,4 @@ def _remember_parent(**kwargs: Any) -> None:
 
 @worker_shutting_down.connect(weak=False)
 def _tell_children(**kwargs: Any) -> None:
-    _flag[0] = 1
+    stop()

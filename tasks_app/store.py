@@ -183,9 +183,14 @@ def has_pending(queue: str) -> bool:
     return Task.objects.filter(queue=queue, status=Status.PENDING).exists()
 
 
+def queues_with_work() -> list[str]:
+    """The queues that have PENDING tasks."""
+    return sql.queues_with_work()
+
+
 def ring_waiting() -> int:
     """Ring every queue that has PENDING tasks: makes up for messages that were lost; how many queues."""
-    queues = sql.queues_with_work()
+    queues = queues_with_work()
     for queue in queues:
         doorbell.ring_if_quiet(queue)
     return len(queues)

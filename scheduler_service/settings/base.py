@@ -164,6 +164,8 @@ LOGGING = {
 CELERY_DB_REUSE_MAX = 10_000
 
 CELERY_BROKER_URL = CONFIG.celery_broker_url or f"redis+socket://{DATA_DIR / 'broker.sock'}"
+if not CONFIG.has_broker:
+    CELERY_BROKER_URL = "memory://"  # Celery needs one to be set up; nothing is ever sent to it
 CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
