@@ -1,0 +1,211 @@
+"""What README and docs/ say is what the code does."""
+
+import json
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver
+
+from scheduler_service import urls
+from scheduler_service.config import PROJECT_DIR
+from scheduler_service.management.commands.er_diagram import document
+from schedules_app.models import VERDICTS
+from tasks_app import failures, store
+from tasks_app.lifecycle import TERMINAL, TRANSITIONS, Curve, Outcome, initial_status
+from tasks_app.operations import (
+    Cancelled,
+    DoNotRetry,
+    InvalidExpression,
+    RetryAt,
+    TimeLimitExceeded,
+    UnknownOperation,
+    operation,
+    registry,
+)
+from tests.support import a_context
+from tests.unit.test_env_dist import expected_lines
+
+README = PROJECT_DIR / "README.md"
+LIFECYCLE = PROJECT_DIR / "docs" / "lifecycle.md"
+OPERATIONS = PROJECT_DIR / "docs" / "operations.md"
+PAGES = [README, PROJECT_DIR / "CHANGELOG.md", *sorted((PROJECT_DIR / "docs").glob("*.md"))]
+
+Arrow = tuple[str, str, str]
+
+
+def table(page: Path, *header: str) -> list[list[str]]:
+    """The cells of the table under this header."""
+    lines = iter(page.read_text().splitlines())
+    wanted = f"| {' | '.join(header)} |"
+    assert wanted in lines, f"{page.name} has no table {wanted}"
+    next(lines)
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows
+
+
+def code(cell: str) -> str:
+    return cell.strip("`")
+
+
+def arrows() -> list[Arrow]:
+    return re.findall(r"^    (\S+) --> (\S+) : (.+)$", LIFECYCLE.read_text(), re.MULTILINE)
+
+
+def test_the_state_diagram_has_exactly_the_transitions_of_the_code() -> None:
+    drawn = {(source, target) for source, target, _ in arrows() if "[*]" not in (source, target)}
+    assert drawn == {
+        (source.value, target.value) for source, targets in TRANSITIONS.items() for target in targets
+    }
+
+
+def test_the_state_diagram_begins_and_ends_as_the_code_does() -> None:
+    begins = {target for source, target, _ in arrows() if source == "[*]"}
+    assert begins == {initial_status(is_due=due).value for due in (True, False)}
+    assert {source for source, target, _ in arrows() if target == "[*]"} == {s.value for s in TERMINAL}
+
+
+def test_every_arrow_is_drawn_and_labelled_with_verbs_of_the_store() -> None:
+    verbs = {verb for _, _, label in arrows() for verb in label.split(", ")}
+    assert LIFECYCLE.read_text().count("-->") == len(arrows())
+    assert [verb for verb in sorted(verbs) if not callable(getattr(store, verb, None))] == []
+
+
+def test_the_table_of_verbs_has_every_verb_of_the_diagram_and_no_stranger() -> None:
+    told = [row[0] for row in table(LIFECYCLE, "verb", "who", "when", "what it does")]
+    assert {verb for _, _, label in arrows() for verb in label.split(", ")} <= set(told)
+    assert [verb for verb in told if not callable(getattr(store, verb, None))] == []
+
+
+def test_outcomes_verdicts_and_backoff_curves_are_those_of_the_code() -> None:
+    assert {code(row[0]) for row in table(LIFECYCLE, "outcome", "meaning")} == {o.value for o in Outcome}
+    assert {code(row[0]) for row in table(LIFECYCLE, "verdict", "meaning")} == set(VERDICTS)
+    assert {code(row[0]) for row in table(LIFECYCLE, "`retry_backoff`", "seconds")} == {
+        c.value for c in Curve
+    }
+
+
+def subclasses(parent: type[Any]) -> Iterator[type[Any]]:
+    for child in parent.__subclasses__():
+        if child.__module__.startswith("tasks_app."):
+            yield child
+            yield from subclasses(child)
+
+
+def codes_of_the_code() -> set[str]:
+    raised = [UnknownOperation("…"), InvalidExpression("…"), TimeLimitExceeded(), Cancelled(), ValueError()]
+    codes = {failures.describe(error)["code"] for error in raised}
+    codes |= {kind.code for kind in (DoNotRetry, RetryAt, *subclasses(DoNotRetry))}
+    # What the store writes itself, without an exception.
+    return codes | set(re.findall(r'"code": "(\w+)"', Path(store.__file__).read_text()))
+
+
+def test_every_error_code_of_an_attempt_is_explained() -> None:
+    rows = table(LIFECYCLE, "code", "outcome", "retried", "meaning")
+    assert {code(row[0]) for row in rows} == codes_of_the_code()
+    assert {row[1] for row in rows} <= {o.value for o in Outcome} | {"none"}
+
+
+def test_the_settings_table_is_the_configuration() -> None:
+    rows = table(README, "variable", "default", "meaning")
+    told = {
+        code(name): (meaning, "" if default == "empty" else code(default)) for name, default, meaning in rows
+    }
+    assert told == expected_lines()
+
+
+def endpoints(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        address = prefix + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            yield from endpoints(pattern.url_patterns, address)
+        elif isinstance(pattern, URLPattern):
+            view = pattern.callback.view_class
+            yield from (
+                (m.upper(), address) for m in ("get", "post", "put", "patch", "delete") if hasattr(view, m)
+            )
+
+
+def test_the_table_of_addresses_is_the_address_space() -> None:
+    rows = table(README, "method", "address", "what it does", "answers")
+    told = [(code(row[0]), code(row[1])) for row in rows]
+    assert sorted(told) == sorted(endpoints(urls.documented))
+
+
+def test_the_settings_of_an_operation_are_those_that_the_decorator_takes() -> None:
+    told = [code(row[0]) for row in table(OPERATIONS, "setting of `@operation`", "default", "meaning")]
+    taken = set(operation.__kwdefaults__ or {})
+    assert set(told) == taken
+
+
+def test_the_tables_are_drawn_as_the_models_are() -> None:
+    fresh = "run `manage.py er_diagram > docs/er-diagram.md`"
+    assert (PROJECT_DIR / "docs" / "er-diagram.md").read_text() == document(), fresh
+
+
+def block(page: Path, language: str) -> str:
+    found = re.search(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert found, f"{page.name} has no {language} block"
+    return found[1]
+
+
+def test_the_example_operation_of_the_readme_runs_with_the_arguments_of_the_readme() -> None:
+    request = json.loads(block(README, "json"))
+    exec(compile(block(README, "python"), "README.md", "exec"), {"__name__": "reports_app.operations"})
+    try:
+        found = registry.resolve(request["operation"])
+        arguments = found.validate(found.name, request["arguments"])
+        assert found.run(found.name, arguments, a_context()) == {"customer": 7, "lines": 100}
+    finally:
+        registry.remove(request["operation"])
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets where Markdown is shown."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def links(page: Path) -> list[str]:
+    return re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in links(page):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name) if name else page
+        if not target.exists() or (anchor and anchor not in headings(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def headings(page: Path) -> set[str]:
+    return {slug(text) for text in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_variables_that_are_named_exist(page: Path) -> None:
+    compose = set(re.findall(r"^#?([A-Z_]+)=", (PROJECT_DIR / ".env.dist").read_text(), re.MULTILINE))
+    foreign = {"DJANGO_SETTINGS_MODULE", "INSTALLED_APPS"}
+    foreign |= {"TEST_POSTGRES_URL", "TEST_REDIS_URL", "TEST_RABBITMQ_URL"}
+    named = set(re.findall(r"`([A-Z]+_[A-Z_]+)(?:=[^`]*)?`", page.read_text()))
+    assert named - compose - foreign == set()
+
+
+def test_every_module_that_the_pages_name_exists() -> None:
+    named = {
+        path
+        for page in PAGES
+        for path in re.findall(r"`((?:tasks_app|scheduler_service)/[\w/]+\.py)`", page.read_text())
+    }
+    assert named
+    for path in named:
+        import_module(path.removesuffix(".py").replace("/", "."))
