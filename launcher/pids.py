@@ -53,6 +53,23 @@ def signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
+def kill_group(pid: int, patience_seconds: float = 2.0) -> None:
+    """Kill what is left of the group that this child led, and wait until it is gone."""
+    deadline = time.monotonic() + patience_seconds
+    while _group_exists(pid) and time.monotonic() < deadline:
+        signal_group(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _group_exists(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        # PermissionError: what macOS says of a group of zombies.
+        return False
+    return True
+
+
 def _read(path: Path) -> dict[str, int]:
     try:
         entries = json.loads(path.read_text())

@@ -175,7 +175,7 @@ class Supervisor:
             self._turn(0.1)
         for child in group:
             # What its leader did not take along: pool processes of a killed worker.
-            pids.signal_group(child.popen.pid, signal.SIGKILL)
+            pids.kill_group(child.popen.pid)
             self._drain(child)
 
     def _spawn(self, process: Process) -> subprocess.Popen[bytes]:
@@ -243,7 +243,7 @@ class Supervisor:
                 self._report_death(child, now)
 
     def _report_death(self, child: Child, now: float) -> None:
-        pids.signal_group(child.popen.pid, signal.SIGKILL)
+        pids.kill_group(child.popen.pid)
         self._drain(child)
         child.pause = next_pause(child.pause, now - child.started)
         child.restart_at = now + child.pause
