@@ -1,11 +1,20 @@
 """The Celery application: a doorbell's receiver, not a store. Task state lives in `tasks_app`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import task_prerun
+from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_service.settings.development")
 
 app = Celery("scheduler_service")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@task_prerun.connect(weak=False)
+def _drop_broken_connections(**kwargs: Any) -> None:
+    # With CELERY_DB_REUSE_MAX set, nothing else would close a connection that the database's restart has broken.
+    close_old_connections()

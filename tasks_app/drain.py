@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +69,8 @@ class Worker:
             is_stopping=is_stopping,
         )
         self.store = LeasedStore()
+        # Process ids come again, in containers at once; no two processes may ever share a name.
+        self.name = f"{os.getpid()}-{secrets.token_hex(3)}"
         self.watchdog = Watchdog(self.runner, self.store, close_connection=close_connection)
         self.watchdog.start()
         self.claim_size = ClaimSize(config.claim_size, config.slice_seconds)
@@ -93,14 +96,20 @@ class Worker:
             return None
         # Read before the statement: the lease must never look longer here than it is in the database.
         claimed_at = time.monotonic()
-        with signals_masked():
-            claims = store.claim(
-                queue,
-                f"{hostname}/{os.getpid()}",
-                self.claim_size.rows,
-                lease_seconds=settings.CONFIG.lease_seconds,
-                slow=operations.slow_names(),
-            )
+        name = f"{hostname}/{self.name}"
+        lease = settings.CONFIG.lease_seconds
+        try:
+            with signals_masked():
+                claims = store.claim(
+                    queue, name, self.claim_size.rows, lease_seconds=lease, slow=operations.slow_names()
+                )
+        except AWAY:
+            # The claim may have been committed before its answer was lost: this process holds nothing now, so
+            # whatever stands in its name is given back, and costs neither a lease's time nor an attempt.
+            logger.warning("A claim was not answered; giving back what it may have taken", exc_info=True)
+            connection.close()
+            patiently(lambda: store.release(store.held_by(name)), claimed_at + lease)
+            return None
         return Slice(claims, claimed_at) if claims else None
 
     def _run(self, slice_: Slice, events: TaskEvents) -> list[Ending]:

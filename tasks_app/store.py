@@ -165,6 +165,11 @@ def prune(status: Status, before: datetime, limit: int = SWEEP_SLICE) -> int:
     return len(ids)
 
 
+def held_by(worker: str) -> list[Claim]:
+    """The claims that a worker process holds, by what the table says."""
+    return [_claim_of(task) for task in Task.objects.filter(status=Status.STARTED, worker=worker)]
+
+
 def cancel_requested(claims: Sequence[Claim]) -> set[UUID]:
     """Which of these running tasks somebody wants to stop."""
     asked = Task.objects.filter(

@@ -123,6 +123,22 @@ def test_a_result_is_kept_until_the_database_is_back(worker, monkeypatch):
     assert Task.objects.get(task_id=task_id).result == 11
 
 
+def test_a_claim_whose_answer_was_lost_is_given_back_with_its_attempt(worker, monkeypatch):
+    (task_id,) = create(new_task(), now=None)
+    claim = store.claim
+
+    def claim_and_lose_the_answer(*args: Any, **kwargs: Any) -> list:
+        monkeypatch.setattr(store, "claim", claim)
+        claim(*args, **kwargs)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(store, "claim", claim_and_lose_the_answer)
+    assert worker.drain("tasks", "w@host", seconds=60) == 0
+    task = Task.objects.get(task_id=task_id)
+    assert (task.status, task.attempt, task.fence) == ("PENDING", 0, 1)
+    assert worker.drain("tasks", "w@host", seconds=60) == 1
+
+
 def test_no_signal_strikes_while_a_result_is_written(worker, monkeypatch):
     create(new_task(), now=None)
     struck: list[str] = []
