@@ -120,6 +120,7 @@ def fire_due(now: datetime | None = None, limit: int | None = None) -> Fired:
     if not due.exists():
         return Fired()
     with transaction.atomic():
+        sql.pin_plans()
         # SQLite has no row locks; its IMMEDIATE transactions are alone already.
         slice_ = list(
             due.select_for_update(skip_locked=True, no_key=True)[: limit or settings.CONFIG.tick_slice]
