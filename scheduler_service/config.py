@@ -44,6 +44,9 @@ class Config(BaseSettings):
         PROJECT_DIR / ".data", description="Folder of the embedded database, broker socket and logs."
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    extra_apps: CommaSeparated = Field(
+        (), description="Django apps with `operations.py` to load besides the service's own, comma-separated."
+    )
     trust_proxy_headers: bool = Field(
         False, description="Believe X-Forwarded-Proto; only behind a proxy that sets it."
     )
@@ -65,6 +68,9 @@ class Config(BaseSettings):
     max_timeout_seconds: float = Field(3600, gt=0, description="Longest time limit that is accepted.")
     timeout_grace_seconds: float = Field(
         5, ge=0, description="Time a handler has to clean up after its limit, before its process is ended."
+    )
+    shutdown_grace_seconds: float = Field(
+        25, ge=0, description="How long a stopping worker lets handlers go on before it interrupts them."
     )
     retry_base_seconds: float = Field(2, gt=0, description="Longest wait before the second attempt.")
     retry_cap_seconds: float = Field(3600, gt=0, description="Longest wait before any attempt.")
@@ -99,11 +105,14 @@ class Config(BaseSettings):
         30, ge=0, description="Days to keep CANCELLED tasks; 0 keeps them."
     )
     retention_expired_days: float = Field(30, ge=0, description="Days to keep EXPIRED tasks; 0 keeps them.")
+    idempotency_hours: float = Field(
+        24, ge=1, description="Hours for which the answer to a request with an `Idempotency-Key` is kept."
+    )
     health_max_lag_seconds: float = Field(
         120, gt=0, description="`/health/ready` reports `lagging` when due work has waited longer."
     )
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", "dedicated_queues", mode="before")
+    @field_validator("allowed_hosts", "csrf_trusted_origins", "dedicated_queues", "extra_apps", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

@@ -17,7 +17,7 @@ from tasks_app import doorbell, operations, store
 from tasks_app.events import TaskEvents
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import Limits, Runner
-from tasks_app.shutdown import is_stopping
+from tasks_app.shutdown import is_stopping, stopping_for
 from tasks_app.slices import Slice
 from tasks_app.watchdog import Watchdog
 
@@ -64,6 +64,7 @@ class Worker:
                 lease_seconds=config.lease_seconds,
                 slice_seconds=config.slice_seconds,
                 grace_seconds=config.timeout_grace_seconds,
+                shutdown_seconds=config.shutdown_grace_seconds,
                 max_result_bytes=config.max_result_bytes,
             ),
             is_stopping=is_stopping,
@@ -71,7 +72,9 @@ class Worker:
         self.store = LeasedStore()
         # Process ids come again, in containers at once; no two processes may ever share a name.
         self.name = f"{os.getpid()}-{secrets.token_hex(3)}"
-        self.watchdog = Watchdog(self.runner, self.store, close_connection=close_connection)
+        self.watchdog = Watchdog(
+            self.runner, self.store, close_connection=close_connection, stopping_for=stopping_for
+        )
         self.watchdog.start()
         self.claim_size = ClaimSize(config.claim_size, config.slice_seconds)
 

@@ -11,7 +11,17 @@ MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 8_000
 """Characters of a traceback that are kept: its end, where the error is."""
 
-_OWN = (DoNotRetry, RetryAt, TimeLimitExceeded, Cancelled, OperationError)
+
+class WorkerStopped(BaseException):
+    """Raised into a handler whose worker was told to stop and whose grace is over.
+
+    Not an Exception, so that a handler's own `except Exception` does not keep the worker from stopping.
+    """
+
+    code = "worker_stopped"
+
+
+_OWN = (WorkerStopped, DoNotRetry, RetryAt, TimeLimitExceeded, Cancelled, OperationError)
 
 
 class BadResult(DoNotRetry):
@@ -29,6 +39,8 @@ def outcome(error: BaseException, *, cancel_requested: bool) -> Outcome:
     """How the attempt ended that raised this."""
     if isinstance(error, TimeLimitExceeded):
         return Outcome.TIMEOUT
+    if isinstance(error, WorkerStopped):
+        return Outcome.STOPPED
     if isinstance(error, Cancelled) and cancel_requested:
         return Outcome.CANCELLED
     return Outcome.ERROR

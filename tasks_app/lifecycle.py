@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     ERROR = "ERROR"  # the handler raised, or its result cannot be stored
     TIMEOUT = "TIMEOUT"  # it ran longer than its timeout_seconds
     CANCELLED = "CANCELLED"  # it stopped because its cancellation was requested
+    STOPPED = "STOPPED"  # its worker was stopped while it ran
     LOST = "LOST"  # its worker vanished: the lease ran out
 
 
@@ -100,6 +101,8 @@ def after_attempt(
         return Verdict(Status.CANCELLED)
     if not retryable or attempt >= max_attempts:
         return Verdict(Status.ERROR)
+    if outcome is Outcome.STOPPED:
+        return Verdict(Status.RETRY)  # nothing failed: the next worker may begin at once
     return Verdict(Status.RETRY, backoff.seconds(attempt, draw))
 
 

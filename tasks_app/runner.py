@@ -53,6 +53,9 @@ class Limits:
     lease_seconds: float
     slice_seconds: float
     grace_seconds: float
+    """How long a handler may take to heed an interrupt."""
+    shutdown_seconds: float
+    """How long a handler may go on after its worker was told to stop."""
     max_result_bytes: int
 
 
@@ -114,6 +117,8 @@ class Runner:
             logger.warning("Lost the lease of task %s; its attempt is dropped", running.claim.task_id)
             return None
         except BaseException as error:  # whatever a handler raises ends its attempt, never the worker
+            if isinstance(error, SystemExit) and self.is_stopping():
+                error = worker_stopped()  # raised by Celery's cold shutdown, not by the handler
             return self._failed(running, error)
         return self._succeeded(running, result)
 
@@ -162,6 +167,11 @@ class Runner:
             error=None if error is None else failures.describe(error),
             runtime_seconds=self.clock() - running.started,
         )
+
+
+def worker_stopped() -> failures.WorkerStopped:
+    """The error that a handler gets when its worker stops."""
+    return failures.WorkerStopped("The worker was stopped before the attempt ended.")
 
 
 def time_limit_exceeded(claim: Claim) -> TimeLimitExceeded:

@@ -160,6 +160,7 @@ def finish(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
             source="ended",
         )
         return {row[0] for row in rows}
+    now = now or datetime.now(UTC)  # one moment for both statements
     with transaction.atomic():
         won = {row[0] for row in _run("WITH {given} " + _FINISH + " RETURNING task_id", parameters, now)}
         parameters["given"] = _payload([item for item in given if item["task_id"].hex in won])

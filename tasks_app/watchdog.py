@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from tasks_app.defaults import find_operation
 from tasks_app.operations import Cancelled
-from tasks_app.runner import LeaseLost, Runner, Store, time_limit_exceeded
+from tasks_app.runner import LeaseLost, Runner, Store, time_limit_exceeded, worker_stopped
 from tasks_app.slices import Running, Slice
 
 logger = logging.getLogger(__name__)
@@ -43,12 +43,14 @@ class Watchdog(threading.Thread):
         *,
         close_connection: Callable[[], None],
         end_process: Callable[[], None] = end_process,
+        stopping_for: Callable[[], float] = lambda: 0.0,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
         self.runner = runner
         self.store = store
         self._close_connection = close_connection
         self._end_process = end_process
+        self._stopping_for = stopping_for
         self._slice: Slice | None = None
         self._awake = threading.Event()
         self._exchanged = 0.0
@@ -145,6 +147,8 @@ class Watchdog(threading.Thread):
             return LeaseLost()
         if now - running.started > claim.timeout_seconds:
             return time_limit_exceeded(claim)
+        if self._stopping_for() > limits.shutdown_seconds:
+            return worker_stopped()
         is_ignored = running.cancelled_at is not None and now - running.cancelled_at > limits.grace_seconds
         if is_ignored and may_force_cancel(claim.operation):
             return Cancelled("The task was cancelled and did not stop by itself.")

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "scheduler_service",
     "tasks_app",
     "schedules_app",
+    *CONFIG.extra_apps,
 ]
 
 MIDDLEWARE = [
@@ -74,7 +75,7 @@ SQLITE_OPTIONS: dict[str, Any] = {
     # at once, without waiting for the timeout.
     "transaction_mode": "IMMEDIATE",
     "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
 }
 POSTGRES_OPTIONS: dict[str, Any] = {
     "application_name": "scheduler_service",
@@ -155,7 +156,11 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": CONFIG.log_level},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # One traceback per scanner's request says nothing that the 400 does not.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }
 
 # --- Celery (read by scheduler_service.celery under the CELERY_ prefix) ------------------------------------
@@ -185,7 +190,6 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = not broker.is_amqp(CELERY_BROKER_URL)
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_TIME_LIMIT = CONFIG.max_timeout_seconds + CONFIG.timeout_grace_seconds + CONFIG.drain_seconds + 60
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
 CELERY_WORKER_SEND_TASK_EVENTS = CONFIG.task_events
 CELERY_TASK_SEND_SENT_EVENT = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -28,8 +28,8 @@ SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SESSION_COOKIE_SECURE = CONFIG.https_only
 CSRF_COOKIE_SECURE = CONFIG.https_only
 SECURE_HSTS_SECONDS = 31_536_000 if CONFIG.https_only else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = CONFIG.https_only
-SECURE_HSTS_PRELOAD = CONFIG.https_only
+# Not for subdomains and not for preloading: a service must not decide for the domain that it lives in.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 if CONFIG.trust_proxy_headers:

@@ -80,7 +80,7 @@ def test_children_learn_through_shared_memory_that_their_worker_stops():
     try:
         assert shutdown.is_stopping()
     finally:
-        shutdown._flag[0] = 0
+        shutdown.reset()
 
 
 def test_the_handler_knows_its_task_and_attempt(worker):

@@ -60,7 +60,7 @@ def test_a_polling_worker_stops_when_it_is_told_to():
     try:
         polling.work([], 0.25, waits(1))
     finally:
-        shutdown._flag[0] = 0
+        shutdown.reset()
     assert status_of(task_id) == "PENDING"
 
 

@@ -45,7 +45,7 @@ def test_waiting_and_terminal_statuses_and_started_are_all_there_are():
     assert not WAITING & TERMINAL
 
 
-@pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST])
+@pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.TIMEOUT, Outcome.STOPPED, Outcome.LOST])
 def test_a_failed_attempt_is_retried_until_the_attempts_are_spent(outcome):
     assert decide(outcome, attempt=1).status is Status.RETRY
     assert decide(outcome, attempt=2).status is Status.RETRY

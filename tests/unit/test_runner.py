@@ -15,7 +15,9 @@ from tasks_app.runner import LeaseLost, Limits, Runner
 from tasks_app.slices import Slice
 from tests.support import registered_operation
 
-LIMITS = Limits(lease_seconds=60, slice_seconds=0.1, grace_seconds=5, max_result_bytes=1000)
+LIMITS = Limits(
+    lease_seconds=60, slice_seconds=0.1, grace_seconds=5, shutdown_seconds=20, max_result_bytes=1000
+)
 
 
 class Clock:
@@ -118,6 +120,20 @@ def test_a_task_waits_along_its_own_curve():
         run(handler, attempt=number, max_attempts=9, backoff=linear).wait_seconds for number in (1, 2, 3)
     ]
     assert waits == [10, 20, 25]
+
+
+def test_a_cold_shutdown_is_not_the_handlers_fault_and_the_next_worker_may_begin_at_once():
+    slice_ = Slice([a_claim()], Clock()())
+    stopping = iter([False, True, True])
+
+    def handler() -> None:
+        raise SystemExit(-253)
+
+    with registered_operation(handler):
+        Runner(LIMITS, clock=Clock(), is_stopping=lambda: next(stopping)).run(slice_)
+    (ending,) = slice_.endings
+    assert (ending.outcome, ending.status, ending.wait_seconds) == (Outcome.STOPPED, Status.RETRY, 0)
+    assert ending.error["code"] == "worker_stopped"
 
 
 def test_a_stopping_worker_begins_no_further_row():

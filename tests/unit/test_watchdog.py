@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from tasks_app.lifecycle import Outcome
+from tasks_app.failures import WorkerStopped
 from tasks_app.operations import Cancelled, TimeLimitExceeded
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import LeaseLost, Runner
@@ -63,8 +64,13 @@ class Scene:
         self.interrupts: list[tuple[Running, BaseException]] = []
         self.runner.interrupt = lambda running, error: self.interrupts.append((running, error))
         self.ended_process = 0
+        self.stopping_for = 0.0
         self.watchdog = Watchdog(
-            self.runner, self.store, close_connection=lambda: None, end_process=self._end_process
+            self.runner,
+            self.store,
+            close_connection=lambda: None,
+            end_process=self._end_process,
+            stopping_for=lambda: self.stopping_for,
         )
         self.claims = [a_claim("4+7"), a_claim(), a_claim()]
         self.slice = Slice(self.claims, self.clock.now)
@@ -177,6 +183,16 @@ def test_a_requested_cancellation_reaches_the_handler(scene):
     scene.store.cancel = {scene.slice.running.claim.task_id}
     scene.look_after(1.1)
     assert scene.slice.running.cancelled.is_set()
+
+
+def test_a_run_that_outlasts_its_workers_shutdown_is_interrupted(scene):
+    scene.slice.running.claim = a_claim(timeout_seconds=900.0)
+    scene.stopping_for = LIMITS.shutdown_seconds - 1
+    scene.look_after(1)
+    assert scene.interrupts == []
+    scene.stopping_for = LIMITS.shutdown_seconds + 1
+    scene.look_after(1)
+    assert [type(error) for _, error in scene.interrupts] == [WorkerStopped]
 
 
 def test_progress_is_written_at_most_once_a_second_and_only_when_it_is_new(scene):
