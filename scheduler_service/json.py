@@ -4,6 +4,7 @@ One validator serves requests and results. PostgreSQL's `jsonb` refuses NUL char
 infinities; other languages' integers end at 64 bits; deep nesting breaks recursive readers.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from django.http.request import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 
 MAX_DEPTH = 64
 """Levels of arrays and objects that one value may have; `[]` has one."""
@@ -21,7 +23,6 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 
-_BODY_DEPTH = MAX_DEPTH + 2  # the arguments of a task stand in an object, which may stand in a batch's array
 _SHOWN_CHARACTERS = 60
 
 Path = tuple[str | int, ...]
@@ -58,7 +59,10 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
-        return _decode(_read(stream))
+        body = _read(stream)
+        if request := (parser_context or {}).get("request"):
+            request.body_sha256 = hashlib.sha256(body).hexdigest()
+        return _decode(body)
 
 
 class StrictJSONRenderer(JSONRenderer):
@@ -75,6 +79,12 @@ class StrictJSONRenderer(JSONRenderer):
 
 class _EscapingRenderer(JSONRenderer):
     ensure_ascii = True
+
+
+def body_digest(request: Request) -> str:
+    """The SHA-256 of a request's body, in hex digits; reads and parses the body if nobody has, and keeps no copy."""
+    _ = request.data
+    return getattr(request, "body_sha256", hashlib.sha256().hexdigest())
 
 
 def dumps(value: Any) -> str:
@@ -193,7 +203,7 @@ def _decode(body: bytes) -> Any:
     try:
         # Some clients put a byte order mark first; RFC 8259 lets a reader ignore it.
         value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique)
-        check_json(value, max_depth=_BODY_DEPTH)
+        check_json(value, max_depth=_body_depth(value))
     except UnicodeDecodeError as error:
         raise ParseError(f"The body is not UTF-8 at byte {error.start}; encode it as UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -202,12 +212,17 @@ def _decode(body: bytes) -> Any:
         where = f"The value at {quote(pointer(error.path))}" if error.path else "The body"
         raise ParseError(f"{where} {error.message}.", error.code) from None
     except RecursionError:
-        raise ParseError(f"The body {_too_deep([], _BODY_DEPTH).message}.", "too_deep") from None
+        raise ParseError(f"The body {_too_deep([], MAX_DEPTH).message}.", "too_deep") from None
     except ValueError:
         # Python refuses to convert integers of thousands of digits.
         message = "The body has an integer beyond 64 bits; send it as a string."
         raise ParseError(message, "integer_out_of_range") from None
     return value
+
+
+def _body_depth(body: Any) -> int:
+    # A task's arguments stand in an object, which may stand in a batch's array: they have MAX_DEPTH in either.
+    return MAX_DEPTH + (2 if isinstance(body, list) else 1)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from scheduler_service.swagger import answer, problem_answer
 from schedules_app.examples import OCCURRENCE, PAUSED_SCHEDULE, SCHEDULE, TASK_OF_SCHEDULE
 from schedules_app.serializers import NewScheduleSerializer, OccurrenceSerializer, ScheduleSerializer
-from tasks_app.documentation import TaskPageSerializer
+from tasks_app.documentation import IDEMPOTENCY_KEY, REPETITION_PROBLEMS, TaskPageSerializer
 
 
 class SchedulePageSerializer(serializers.Serializer):
@@ -87,11 +87,13 @@ CREATE_SCHEDULE: dict[str, Any] = {
         "latest missed occurrence is fired late and the others are recorded as SKIPPED."
     ),
     "request_body": NewScheduleSerializer,
+    "manual_parameters": [IDEMPOTENCY_KEY],
     "responses": {
         201: answer(
             "The schedule.", ScheduleSerializer, {**SCHEDULE, "last_run_at": None, "tasks_created": 0}
         ),
         400: _NO_RECURRENCE,
+        **REPETITION_PROBLEMS,
     },
     "tags": _TAGS,
 }

@@ -13,7 +13,7 @@ from schedules_app.models import VERDICTS, Occurrence, TaskSchedule
 from schedules_app.queries import ScheduleStatus
 from schedules_app.recurrence import InvalidRecurrence, Rule
 from tasks_app.fields import InstantField, StrictCharField, StrictIntegerField
-from tasks_app.serializers import TaskTemplateFields, validate_template
+from tasks_app.task_template import TaskTemplateFields, validate_template
 
 RECURRENCES = ("every_x_days", "every_x_hours")
 RULE_FIELDS = (*RECURRENCES, "timezone", "starts_at", "ends_at")

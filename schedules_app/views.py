@@ -1,10 +1,12 @@
 """Task schedules over HTTP. Thin: serializers check, the store writes, queries read."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
 from drf_yasg.utils import swagger_auto_schema
 from rest_framework import generics, serializers, status
@@ -24,6 +26,7 @@ from schedules_app.serializers import OccurrenceSerializer, ScheduleSerializer, 
 from tasks_app.filters import StrictFilterBackend, check_parameters
 from tasks_app.models import Task
 from tasks_app.pagination import KeysetPagination
+from tasks_app.repetition import Write, answer_once
 from tasks_app.serializers import TaskSerializer
 from tasks_app.views import parse_id
 
@@ -42,6 +45,22 @@ def _find(schedule_id: UUID) -> TaskSchedule:
 def _location(request: Request, schedule: TaskSchedule) -> str:
     version = "api/v1/" if request.path_info.startswith("/api/v1/") else ""
     return f"{get_script_prefix()}{version}task-schedules/{schedule.task_schedule_id}/"
+
+
+def _prepare(request: Request) -> Write:
+    check_parameters(request.query_params, ())
+    serializer = ScheduleSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return partial(_create, request, NewSchedule(**serializer.validated_data))
+
+
+def _create(request: Request, new: NewSchedule) -> Response:
+    try:
+        [schedule] = store.create([new])
+    except InvalidRecurrence as error:
+        raise as_validation_error(error) from None
+    headers = {"Location": _location(request, schedule)}
+    return Response(ScheduleSerializer(schedule).data, status.HTTP_201_CREATED, headers=headers)
 
 
 class PagedView(generics.GenericAPIView):
@@ -76,16 +95,8 @@ class ScheduleListView(PagedView):
         return self.page(self.get_queryset(), ScheduleSerializer)
 
     @swagger_auto_schema(**docs.CREATE_SCHEDULE)
-    def post(self, request: Request) -> Response:
-        check_parameters(request.query_params, ())
-        serializer = ScheduleSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        try:
-            [schedule] = store.create([NewSchedule(**serializer.validated_data)])
-        except InvalidRecurrence as error:
-            raise as_validation_error(error) from None
-        headers = {"Location": _location(request, schedule)}
-        return Response(ScheduleSerializer(schedule).data, status.HTTP_201_CREATED, headers=headers)
+    def post(self, request: Request) -> HttpResponseBase:
+        return answer_once(request, "task-schedules", _prepare)
 
 
 class ScheduleDetailView(APIView):

@@ -7,9 +7,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_service.errors import QueryError, error_items
-from tasks_app import store
 from tasks_app.filters import check_parameters
-from tasks_app.models import Task
 from tasks_app.records import NewTask
 from tasks_app.serializers import TaskSerializer
 
@@ -26,8 +24,8 @@ def read_atomic(parameters: QueryDict) -> bool:
     return BOOLEANS[text]
 
 
-def create_batch(items: Any, *, is_atomic: bool) -> tuple[list[Task], list[Fault]]:
-    """Store the valid items of a batch, in one transaction, and tell what is wrong with the others, by index.
+def read_batch(items: Any, *, is_atomic: bool) -> tuple[list[NewTask], list[Fault]]:
+    """The valid items of a batch, in its order, and what is wrong with the others, by index.
 
     Raises ValidationError when `items` is no array or too long, when none of them is valid, and, if `is_atomic`,
     when any is not.
@@ -37,7 +35,7 @@ def create_batch(items: Any, *, is_atomic: bool) -> tuple[list[Task], list[Fault
     if faults and (is_atomic or not new):
         raise ValidationError(faults)  # type: ignore[arg-type]
     errors = [{"index": index, "errors": error_items(detail, (index,))} for index, detail in faults.items()]
-    return store.create(new), errors
+    return new, errors
 
 
 def _check_array(items: Any) -> None:

@@ -7,6 +7,7 @@ from drf_yasg.utils import no_body
 from rest_framework import serializers
 
 from scheduler_service.swagger import FaultSerializer, answer, problem_answer
+from tasks_app import repetition
 from tasks_app.examples import ATTEMPT, BATCH_FAULT, FINISHED_TASK, OPERATION, STARTED_TASK, TASK
 from tasks_app.serializers import NewTaskSerializer, OperationSerializer, TaskDetailSerializer, TaskSerializer
 
@@ -33,7 +34,7 @@ class BatchFaultSerializer(serializers.Serializer):
 
 
 class BatchAnswerSerializer(serializers.Serializer):
-    """The tasks that a batch created, in its order, and what is wrong with its other items."""
+    """The tasks that a batch created (or found by `unique_key`), in its order, and what is wrong with other items."""
 
     tasks = TaskSerializer(many=True)
     errors = BatchFaultSerializer(many=True)  # type: ignore[assignment]
@@ -49,6 +50,28 @@ class OperationListSerializer(serializers.Serializer):
 
     class Meta:
         ref_name = "OperationList"
+
+
+IDEMPOTENCY_KEY = openapi.Parameter(
+    repetition.HEADER,
+    openapi.IN_HEADER,
+    "1 to 255 printable ASCII characters, new for each new request. The answer to the first request with a key, if it "
+    "is 2xx, is kept for at least `IDEMPOTENCY_HOURS` (24); the same request with the same key then gets that answer "
+    f"again, with the header `{repetition.REPLAYED}: true`, and creates nothing.",
+    type=openapi.TYPE_STRING,
+)
+REPETITION_PROBLEMS = {
+    409: problem_answer(
+        409,
+        repetition.IdempotencyKeyInFlight.default_code,
+        repetition.IdempotencyKeyInFlight.default_detail,
+    ),
+    422: problem_answer(
+        422,
+        repetition.IdempotencyKeyReused.default_code,
+        repetition.IdempotencyKeyReused.default_detail,
+    ),
+}
 
 
 def _conflict(detail: str) -> openapi.Response:
@@ -70,26 +93,41 @@ LIST_TASKS: dict[str, Any] = {
 }
 CREATE_TASK: dict[str, Any] = {
     "operation_summary": "Create a task",
-    "operation_description": "It is stored when this answers; `Location` is where to read its result.",
+    "operation_description": (
+        "It is stored when this answers; `Location` is where to read its result. Where an unfinished task has the same "
+        "`unique_key`, nothing is stored, and that task is answered, with 200."
+    ),
     "request_body": NewTaskSerializer,
-    "responses": {202: answer("The task.", TaskSerializer, TASK)},
+    "manual_parameters": [IDEMPOTENCY_KEY],
+    "responses": {
+        202: answer("The new task.", TaskSerializer, TASK),
+        200: answer(
+            "The unfinished task that has this `unique_key`.",
+            TaskSerializer,
+            {**STARTED_TASK, "unique_key": "invoice-7", "cancel_requested_at": None},
+        ),
+        **REPETITION_PROBLEMS,
+    },
     "tags": ["tasks"],
 }
 CREATE_BATCH: dict[str, Any] = {
     "operation_summary": "Create many tasks",
     "operation_description": (
         "Valid items are created in one transaction, wrong ones are told by index; an empty array creates nothing. "
-        "If no item is valid, or `atomic` is true and one is not, nothing is created and the answer is 400."
+        "If no item is valid, or `atomic` is true and one is not, nothing is created and the answer is 400. Where an "
+        "unfinished task has an item's `unique_key`, that task stands in `tasks` in the item's place."
     ),
     "request_body": NewTaskSerializer(many=True),
     "manual_parameters": [
+        IDEMPOTENCY_KEY,
         openapi.Parameter(
             "atomic", openapi.IN_QUERY, "Create all or nothing.", type=openapi.TYPE_BOOLEAN, default=False
-        )
+        ),
     ],
     "responses": {
         202: answer("What was created.", BatchAnswerSerializer, {"tasks": [TASK], "errors": [BATCH_FAULT]}),
         400: problem_answer(400, "validation_error", "1/operation: …", BATCH_FAULT["errors"]),
+        **REPETITION_PROBLEMS,
     },
     "tags": ["tasks"],
 }
@@ -123,7 +161,9 @@ CANCEL_TASK: dict[str, Any] = {
 }
 RETRY_TASK: dict[str, Any] = {
     "operation_summary": "Repeat a finished task",
-    "operation_description": "Creates a new task like it, to run now, which names the old one in `retry_of`.",
+    "operation_description": (
+        "Creates a new task like it, to run now, which names the old one in `retry_of` and has no `unique_key`."
+    ),
     "request_body": no_body,
     "responses": {
         202: answer("The new task.", TaskSerializer, {**TASK, "retry_of": FINISHED_TASK["task_id"]}),

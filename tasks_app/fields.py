@@ -98,6 +98,15 @@ class StrictCharField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class StrictChoiceField(serializers.ChoiceField):
+    """One of several words, as a JSON string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in self.choices:
+            raise ValidationError(f"Use one of {', '.join(self.choices)}.", code="invalid_choice")
+        return data
+
+
 class QueueField(StrictCharField):
     """A queue's name. `scheduler` is the service's own queue."""
 

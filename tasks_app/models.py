@@ -145,7 +145,7 @@ class IdempotencyKey(models.Model):
     endpoint = models.CharField(max_length=100)
     fingerprint = models.CharField(max_length=64)
     status_code = models.SmallIntegerField()
-    answer = models.JSONField()
+    answer = models.BinaryField()  # the JSON that was sent, compressed
     location = models.CharField(max_length=200, default="")
     created_at = models.DateTimeField(db_index=True)
 

@@ -4,45 +4,46 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from drf_yasg.utils import swagger_serializer_method
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
-from rest_framework.settings import api_settings
 
 from tasks_app import queries
 from tasks_app.defaults import backoff_of
 from tasks_app.examples import NEW_TASK, TASK
 from tasks_app.fields import (
-    ArgumentsField,
     InstantField,
-    QueueField,
     StrictCharField,
+    StrictChoiceField,
     StrictFloatField,
-    StrictIntegerField,
-    StrictSerializerMixin,
-    TagsField,
     format_instant,
 )
-from tasks_app.lifecycle import Outcome, Status
+from tasks_app.lifecycle import Curve, Outcome, Status
 from tasks_app.models import Attempt, Task
-from tasks_app.operations import InvalidArguments, Operation, OperationError, resolve
+from tasks_app.operations import Operation, resolve
+from tasks_app.task_template import TaskTemplateFields, validate_template
 
-__all__ = [
-    "NewTaskSerializer",
-    "OperationSerializer",
-    "StrictSerializerMixin",
-    "TaskDetailSerializer",
-    "TaskSerializer",
-    "TaskTemplateFields",
-    "validate_template",
-]
+MAX_WAIT_SECONDS = 31_536_000
+"""Longest wait between two attempts that a request may ask for: a year."""
 
-DEFAULT_QUEUE = "tasks"
+_WAITS = {"base_seconds": "retry_base_seconds", "cap_seconds": "retry_cap_seconds", "curve": "retry_backoff"}
+"""What of a Backoff each field of a request sets."""
+
 ERROR_SCHEMA = {
     "type": "object",
     "description": "Why the task or attempt failed; null if it did not.",
     "additionalProperties": True,
+}
+
+
+PROGRESS_SCHEMA = {
+    "type": "object",
+    "description": "What the operation last said of its latest attempt, about once a second; null: nothing.",
+    "properties": {
+        "done": {"type": "number"},
+        "total": {"type": "number", "description": "null if it is not known.", "x-nullable": True},
+        "note": {"type": "string"},
+    },
 }
 
 
@@ -53,6 +54,13 @@ class AnyJSONField(serializers.JSONField):
         swagger_schema_fields = {"type": "object", "description": "Any JSON value."}
 
 
+class ProgressField(serializers.JSONField):
+    """How far a task has come."""
+
+    class Meta:
+        swagger_schema_fields = PROGRESS_SCHEMA
+
+
 class ErrorField(serializers.JSONField):
     """Why something failed."""
 
@@ -60,80 +68,37 @@ class ErrorField(serializers.JSONField):
         swagger_schema_fields = ERROR_SCHEMA
 
 
-class TaskTemplateFields(StrictSerializerMixin, serializers.Serializer):
-    """The fields that say what a task does; a task schedule has them too."""
-
-    default_error_messages = {"invalid": 'Use a JSON object, for example {{"operation": "4+7"}}.'}
-
-    operation = StrictCharField(
-        max_length=200, help_text="A name from /operations/, or an arithmetic expression such as `4+7`."
+def _wait_field(help_text: str) -> StrictFloatField:
+    return StrictFloatField(
+        min_value=0.001, max_value=MAX_WAIT_SECONDS, required=False, allow_null=True, help_text=help_text
     )
-    arguments = ArgumentsField(default=dict, help_text="The operation's arguments; see its schema.")
-    priority = StrictIntegerField(
-        min_value=0, max_value=9, default=5, help_text="0 is the most urgent, 9 the least."
-    )
-    queue = QueueField(
-        required=False,
-        allow_null=True,
-        help_text="Whose workers run it; if null or left out, the operation's queue, else `tasks`.",
-    )
-    tags = TagsField(default=list, help_text="Up to 20 different labels, for finding tasks again.")
-    max_attempts = StrictIntegerField(
-        min_value=1,
-        max_value=100,
-        required=False,
-        allow_null=True,
-        help_text="How often it may be tried; if null or left out, as the operation or the service says.",
-    )
-    timeout_seconds = StrictFloatField(
-        min_value=0.001,
-        max_value=settings.CONFIG.max_timeout_seconds,
-        required=False,
-        allow_null=True,
-        help_text="Time limit of each attempt; if null or left out, as the operation or the service says.",
-    )
-
-
-def validate_template(attrs: dict[str, Any]) -> dict[str, Any]:
-    """Complete and check `attrs`, the validated TaskTemplateFields of a task or schedule.
-
-    Returns a copy with the arguments normalized and queue, max_attempts and timeout_seconds filled in: as the
-    request says, else the operation, else the service's configuration. Raises ValidationError by field.
-    """
-    try:
-        operation = resolve(attrs["operation"])
-        arguments = operation.validate(attrs["operation"], attrs.get("arguments", {}))
-    except InvalidArguments as error:
-        raise ValidationError({"arguments": _nested(error)}) from None
-    except OperationError as error:
-        raise ValidationError({"operation": [ErrorDetail(str(error), code=error.code)]}) from None
-    return {**attrs, "arguments": arguments, **_defaults(attrs, operation)}
-
-
-def _defaults(attrs: dict[str, Any], operation: Operation) -> dict[str, Any]:
-    config = settings.CONFIG
-    timeout = operation.timeout_seconds or config.default_timeout_seconds
-    return {
-        "queue": attrs.get("queue") or operation.queue or DEFAULT_QUEUE,
-        "max_attempts": attrs.get("max_attempts") or operation.max_attempts or config.default_max_attempts,
-        # Celery's own time limit is derived from the longest timeout, so no default may exceed it.
-        "timeout_seconds": attrs.get("timeout_seconds") or min(timeout, config.max_timeout_seconds),
-    }
-
-
-def _nested(error: InvalidArguments) -> dict[Any, Any]:
-    tree: dict[Any, Any] = {}
-    for fault in error.errors:
-        node = tree
-        for step in fault.path:
-            node = node.setdefault(step, {})
-        faults = node.setdefault(api_settings.NON_FIELD_ERRORS_KEY, [])
-        faults.append(ErrorDetail(fault.message, code=fault.code))
-    return tree
 
 
 class NewTaskSerializer(TaskTemplateFields):
     """What a request says about a new task."""
+
+    retry_backoff = StrictChoiceField(
+        [curve.value for curve in Curve],
+        required=False,
+        allow_null=True,
+        help_text="How the waits between attempts grow; if null or left out, as the operation says, else "
+        "`exponential` (a random wait up to base, 2 base, 4 base, …). `linear`: base, 2 base, 3 base, …; "
+        "`fixed`: base, always.",
+    )
+    retry_base_seconds = _wait_field(
+        "The wait after the first failed attempt; if null or left out, as the operation or the service says."
+    )
+    retry_cap_seconds = _wait_field(
+        "No wait is longer; if null or left out, as the operation or the service says."
+    )
+    unique_key = StrictCharField(
+        max_length=200,
+        trim_whitespace=False,
+        default=None,
+        allow_null=True,
+        help_text="At most one unfinished task has it: while there is one, a request for another is answered "
+        "with that one. null: any number.",
+    )
 
     run_at = InstantField(
         required=False,
@@ -153,7 +118,8 @@ class NewTaskSerializer(TaskTemplateFields):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         _check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
         attrs = validate_template(attrs)
-        return {**attrs, "backoff": backoff_of(resolve(attrs["operation"]))}
+        asked = {part: attrs.pop(name, None) for part, name in _WAITS.items()}
+        return {**attrs, "backoff": backoff_of(resolve(attrs["operation"]), **asked)}
 
 
 def _check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:
@@ -170,7 +136,7 @@ class TaskSerializer(NewTaskSerializer):
     status = serializers.ChoiceField([s.value for s in Status], read_only=True)
     result = AnyJSONField(read_only=True, allow_null=True)
     error = ErrorField(read_only=True, allow_null=True)
-    progress = AnyJSONField(read_only=True, allow_null=True)
+    progress = ProgressField(read_only=True, allow_null=True)
     attempt = serializers.IntegerField(read_only=True, help_text="The number of the latest attempt; 0: none.")
     task_schedule = serializers.UUIDField(
         read_only=True, allow_null=True, help_text="The task schedule that created it."
@@ -243,6 +209,18 @@ class OperationSerializer(serializers.Serializer):
     max_attempts = serializers.IntegerField(read_only=True, allow_null=True, help_text="null: as configured.")
     queue = serializers.CharField(read_only=True, allow_null=True, help_text="null: the queue `tasks`.")
     quick = serializers.BooleanField(read_only=True, help_text="Whether workers take many of them at a time.")
+    retry_backoff = serializers.ChoiceField(
+        [curve.value for curve in Curve], read_only=True, allow_null=True, help_text="null: `exponential`."
+    )
+    retry_base_seconds = serializers.FloatField(
+        read_only=True, allow_null=True, help_text="null: as configured."
+    )
+    retry_cap_seconds = serializers.FloatField(
+        read_only=True, allow_null=True, help_text="null: as configured."
+    )
+    force_cancel = serializers.BooleanField(
+        read_only=True, help_text="Whether a run that does not heed its cancellation is ended all the same."
+    )
 
     class Meta:
         ref_name = "Operation"

@@ -6,7 +6,7 @@ from celery import Task as CeleryTask
 from celery import shared_task
 from django.conf import settings
 
-from tasks_app import store
+from tasks_app import idempotency, store
 from tasks_app.drain import worker
 from tasks_app.lifecycle import Status
 from tasks_app.rescue import Rescuer
@@ -42,7 +42,7 @@ def rescue() -> None:
 
 @shared_task(name="tasks_app.tasks.prune", ignore_result=True, send_events=False)
 def prune() -> None:
-    """Delete terminal tasks whose retention is over."""
+    """Delete terminal tasks and kept answers whose retention is over."""
     config = settings.CONFIG
     days = {
         Status.SUCCESS: config.retention_success_days,
@@ -55,3 +55,6 @@ def prune() -> None:
         for _ in range(MOST_SLICES if kept else 0):
             if store.prune(status, now - timedelta(days=kept)) < store.SWEEP_SLICE:
                 break
+    for _ in range(MOST_SLICES):
+        if not idempotency.prune(now - timedelta(hours=config.idempotency_hours)):
+            break

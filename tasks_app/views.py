@@ -1,9 +1,11 @@
 """Tasks over HTTP. Thin: serializers check, the store writes, queries read."""
 
 import re
+from functools import partial
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
 from drf_yasg.utils import swagger_auto_schema
 from rest_framework import generics, status
@@ -15,13 +17,14 @@ from rest_framework.views import APIView
 from scheduler_service.errors import Conflict
 from tasks_app import documentation as docs
 from tasks_app import queries, store
-from tasks_app.batches import create_batch, read_atomic
+from tasks_app.batches import Fault, read_atomic, read_batch
 from tasks_app.filters import StrictFilterBackend, TaskFilterSet, check_parameters
 from tasks_app.lifecycle import TERMINAL
 from tasks_app.models import Task
 from tasks_app.operations import registered
 from tasks_app.pagination import KeysetPagination
 from tasks_app.records import NewTask
+from tasks_app.repetition import Write, answer_once
 from tasks_app.serializers import OperationSerializer, TaskDetailSerializer, TaskSerializer
 
 ORDERINGS = {
@@ -58,9 +61,32 @@ def _location(request: Request, task: Task) -> str:
     return f"{get_script_prefix()}{version}tasks/{task.task_id}/"
 
 
-def _accepted(request: Request, task: Task) -> Response:
+def _accepted(request: Request, task: Task, *, is_new: bool = True) -> Response:
     headers = {"Location": _location(request, task)}
-    return Response(TaskSerializer(task).data, status.HTTP_202_ACCEPTED, headers=headers)
+    code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
+    return Response(TaskSerializer(task).data, code, headers=headers)
+
+
+def _prepare_task(request: Request) -> Write:
+    check_parameters(request.query_params, ())
+    serializer = TaskSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return partial(_create_task, request, NewTask(**serializer.validated_data))
+
+
+def _create_task(request: Request, new: NewTask) -> Response:
+    [task] = store.create([new])
+    return _accepted(request, task, is_new=task.task_id == new.task_id)
+
+
+def _prepare_batch(request: Request) -> Write:
+    is_atomic = read_atomic(request.query_params)
+    return partial(_create_batch, *read_batch(request.data, is_atomic=is_atomic))
+
+
+def _create_batch(new: list[NewTask], faults: list[Fault]) -> Response:
+    tasks = TaskSerializer(store.create(new), many=True).data
+    return Response({"tasks": tasks, "errors": faults}, status.HTTP_202_ACCEPTED)
 
 
 class TaskListView(generics.GenericAPIView):
@@ -81,23 +107,16 @@ class TaskListView(generics.GenericAPIView):
         return self.get_paginated_response(TaskSerializer(page, many=True).data)
 
     @swagger_auto_schema(**docs.CREATE_TASK)
-    def post(self, request: Request) -> Response:
-        check_parameters(request.query_params, ())
-        serializer = TaskSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        [task] = store.create([NewTask(**serializer.validated_data)])
-        return _accepted(request, task)
+    def post(self, request: Request) -> HttpResponseBase:
+        return answer_once(request, "tasks", _prepare_task)
 
 
 class TaskBatchView(APIView):
     """Create many tasks at once."""
 
     @swagger_auto_schema(**docs.CREATE_BATCH)
-    def post(self, request: Request) -> Response:
-        is_atomic = read_atomic(request.query_params)
-        tasks, errors = create_batch(request.data, is_atomic=is_atomic)
-        answer = {"tasks": TaskSerializer(tasks, many=True).data, "errors": errors}
-        return Response(answer, status.HTTP_202_ACCEPTED)
+    def post(self, request: Request) -> HttpResponseBase:
+        return answer_once(request, "tasks/batch-request", _prepare_batch)
 
 
 class TaskDetailView(APIView):

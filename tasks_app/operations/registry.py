@@ -55,12 +55,13 @@ class Operation:
         """The JSON Schema of `arguments`."""
         return self.signature.schema
 
-    def validate(self, text: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, text: str, arguments: dict[str, Any], *, is_json: bool = False) -> dict[str, Any]:
         """The arguments as they are to be stored, with which `text` may be run.
 
-        What was sent is kept as it is: defaults stay the handler's own. Raises InvalidArguments.
+        What was sent is kept as it is: defaults stay the handler's own. `is_json` says that the arguments have
+        passed `check_json`. Raises InvalidArguments.
         """
-        self.signature.parse(arguments)
+        self.signature.parse(arguments, is_json=is_json)
         return arguments
 
     def run(self, text: str, arguments: dict[str, Any], context: Context) -> Any:
@@ -80,7 +81,7 @@ class Operation:
 class Expression(Operation):
     """An arithmetic expression in the place of a name; short for `arithmetic` with that `expression`."""
 
-    def validate(self, text: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, text: str, arguments: dict[str, Any], *, is_json: bool = False) -> dict[str, Any]:
         if arguments:
             message = "An arithmetic expression takes no arguments; leave them out."
             raise InvalidArguments([ArgumentError((), "not_empty", message)])

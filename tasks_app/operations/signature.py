@@ -34,15 +34,16 @@ class Signature:
     fields: dict[str, str]
     context_parameter: str | None
 
-    def parse(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def parse(self, arguments: dict[str, Any], *, is_json: bool = False) -> dict[str, Any]:
         """The handler's keyword arguments; those that were not sent are left to the handler's defaults.
 
-        Raises InvalidArguments.
+        `is_json` says that the arguments have passed `check_json`. Raises InvalidArguments.
         """
         if self.context_parameter in arguments:
             raise InvalidArguments([_unknown((self.context_parameter,), self.fields)])
         try:
-            check_json(arguments)
+            if not is_json:
+                check_json(arguments)
             parsed = self.model.model_validate_json(dumps(arguments), strict=True)
         except InvalidJSON as error:
             raise InvalidArguments(

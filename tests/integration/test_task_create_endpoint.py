@@ -19,16 +19,19 @@ FIELDS = [
         "priority",
         "queue",
         "tags",
+        "unique_key",
         "status",
         "result",
         "error",
         "progress",
     ),
-    *("attempt", "max_attempts", "run_at", "expires_at", "timeout_seconds", "task_schedule", "retry_of"),
+    *("attempt", "max_attempts", "retry_backoff", "retry_base_seconds", "retry_cap_seconds"),
+    *("run_at", "expires_at", "timeout_seconds", "task_schedule", "retry_of"),
     *("created_at", "started_at", "finished_at", "cancel_requested_at"),
 ]
 WRITABLE = {"operation", "arguments", "priority", "queue", "tags"} | {
-    *("max_attempts", "run_at", "expires_at", "timeout_seconds"),
+    *("max_attempts", "run_at", "expires_at", "timeout_seconds", "unique_key"),
+    *("retry_backoff", "retry_base_seconds", "retry_cap_seconds"),
 }
 
 

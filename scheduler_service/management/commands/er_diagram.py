@@ -22,6 +22,7 @@ REFERENCES = (
 TYPES = {
     "BigAutoField": "bigint",
     "BigIntegerField": "bigint",
+    "BinaryField": "bytes",
     "PositiveBigIntegerField": "bigint",
     "PositiveIntegerField": "integer",
     "SmallIntegerField": "smallint",

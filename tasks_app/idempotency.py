@@ -1,0 +1,95 @@
+"""The only writer of kept answers: what a request with an `Idempotency-Key` was answered with, for its repetitions.
+
+A kept answer is written in the transaction that creates what it names, so there are both or neither. It is kept as
+the bytes that were sent, compressed: the rows may change or be pruned while the answer must stay the same.
+"""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models.functions import Length
+
+from tasks_app import sql
+from tasks_app.models import IdempotencyKey
+
+PRUNE_SLICE = 1000
+PRUNE_BYTES = 4 * 2**20
+"""Most kept answers, and about how many bytes of them, that one transaction deletes: it must hold no lock long."""
+
+_FASTEST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A client's key; the same text is another key at another endpoint."""
+
+    endpoint: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer, and of which request; `fingerprint` is the same for the same request only."""
+
+    fingerprint: str
+    status: int
+    body: bytes
+    location: str = ""
+
+
+def find(key: Key) -> Kept | None:
+    """The answer that is kept for this key."""
+    rows = IdempotencyKey.objects.filter(endpoint=key.endpoint, key=key.text)
+    row = rows.values_list("fingerprint", "status_code", "answer", "location").first()
+    return Kept(row[0], row[1], zlib.decompress(row[2]), row[3]) if row else None
+
+
+def hold(key: Key) -> bool:
+    """Take the key until the current transaction ends; False, at once, when another transaction has it.
+
+    What that one has committed is visible to the next statement after it let go. SQLite's transactions are alone
+    already.
+    """
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_number(key)])
+        return bool(cursor.fetchone()[0])
+
+
+def keep(key: Key, answer: Kept, now: datetime | None = None) -> None:
+    """Write an answer, in the transaction that created what it names."""
+    IdempotencyKey.objects.create(
+        endpoint=key.endpoint,
+        key=key.text,
+        fingerprint=answer.fingerprint,
+        status_code=answer.status,
+        answer=zlib.compress(answer.body, _FASTEST),
+        location=answer.location,
+        created_at=now or sql.clock(),
+    )
+
+
+def prune(before: datetime) -> int:
+    """Delete a slice of the answers that were given before a moment; how many, 0 when none is left."""
+    with transaction.atomic():
+        # SQLite has no row locks; its IMMEDIATE transactions are alone already.
+        old = IdempotencyKey.objects.filter(created_at__lt=before).select_for_update(skip_locked=True)
+        sizes = old.order_by("created_at").values_list("pk", Length("answer"))[:PRUNE_SLICE]
+        chosen, total = [], 0
+        for pk, size in sizes:
+            chosen.append(pk)
+            total += size
+            if total >= PRUNE_BYTES:
+                break
+        IdempotencyKey.objects.filter(pk__in=chosen).delete()
+    return len(chosen)
+
+
+def _number(key: Key) -> int:
+    # Advisory locks have numbers of 64 bits. Should two keys ever share one, one of them is told to come again.
+    digest = hashlib.sha256(f"idempotency\0{key.endpoint}\0{key.text}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
