@@ -7,15 +7,15 @@ set -euo pipefail
 # shellcheck source=misc/python.sh
 . "$(git rev-parse --show-toplevel)/misc/python.sh"
 
+files=()
 whole=()
-python_files=0
 while IFS= read -r -d '' file; do
-  python_files=1
+  files+=("$file")
   if git diff --quiet -- "$file"; then
     whole+=("$file")
   fi
 done < <(git diff --cached --name-only -z --diff-filter=ACMR -- '*.py')
-[ "$python_files" = 1 ] || exit 0
+[ "${#files[@]}" -gt 0 ] || exit 0
 
 if [ "${#whole[@]}" -gt 0 ]; then
   python -m ruff check --quiet --fix-only --force-exclude -- "${whole[@]}"
@@ -30,12 +30,11 @@ trap 'rm -rf "$top/$staged"' EXIT
 git checkout-index --all --prefix="$staged/"
 cd "$staged"
 failed=0
-python -m ruff format --check --quiet --no-respect-gitignore . || {
+python -m ruff format --check --force-exclude --no-respect-gitignore -- "${files[@]}" || {
   failed=1
-  echo "Not formatted (only partly staged, so left alone); run: .venv/bin/ruff format FILE, and stage it again." >&2
-  python -m ruff format --check --no-respect-gitignore . >&2 || true
+  echo "Only partly staged, so left alone. Format it (.venv/bin/ruff format FILE) and stage it again." >&2
 }
-python -m ruff check --quiet --no-respect-gitignore . || failed=1
+python -m ruff check --quiet --force-exclude --no-respect-gitignore -- "${files[@]}" || failed=1
 python -m mypy --no-error-summary --cache-dir ../../.mypy_cache/staged \
   scheduler_service tasks_app schedules_app launcher run.py manage.py || failed=1
 exit "$failed"
