@@ -13,6 +13,7 @@ from launcher.errors import LauncherError
 from launcher.layout import EXAMPLE_BATCH, PROJECT_DIR, VENV_PYTHON, DataFolder
 from launcher.processes import (
     LOOPBACK,
+    NO_BROKER,
     Options,
     Process,
     child_environment,
@@ -96,8 +97,27 @@ def _between(text: str, low: int, high: int) -> int:
     return int(text)
 
 
+def _options(arguments: argparse.Namespace) -> Options:
+    has_broker = os.environ.get("CELERY_BROKER_URL") != NO_BROKER
+    return Options(
+        port=arguments.port,
+        flower_port=arguments.flower_port,
+        workers=arguments.workers,
+        flower=has_broker and not arguments.no_flower,  # Flower lives on the broker's events
+        shutdown_grace=_seconds("SHUTDOWN_GRACE_SECONDS", Options.shutdown_grace),
+        broker=has_broker,
+    )
+
+
+def _seconds(variable: str, default: float) -> float:
+    try:
+        return float(os.environ.get(variable) or default)
+    except ValueError:
+        return default  # the service's own settings refuse it, with a message
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    options = Options(arguments.port, arguments.flower_port, arguments.workers, not arguments.no_flower)
+    options = _options(arguments)
     # Until the supervisor takes over: leave through the `finally`s, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = DataFolder.from_environment(os.environ)
@@ -123,7 +143,7 @@ def _serve(options: Options, folder: DataFolder, demo: bool) -> int:
             supervisor.start(process)
         if not supervisor.run_until(lambda: _is_live(options.port), timeout=READY_SECONDS, step=0.2):
             return _never_ready(supervisor, folder, demo)
-        print(_greeting(options, admin), flush=True)
+        print(_greeting(options, admin, environ["FLOWER_BASIC_AUTH"]), flush=True)
         return _demonstrate(supervisor, options, folder) if demo else _follow(supervisor)
     finally:
         supervisor.stop()
@@ -205,8 +225,11 @@ def _is_live(port: int) -> bool:
         connection.close()
 
 
-def _greeting(options: Options, admin: tuple[str, str] | None) -> str:
+def _greeting(options: Options, admin: tuple[str, str] | None, flower_auth: str) -> str:
     lines = [f"{name:<8} {url}" for name, url in instance.addresses(options).items()]
+    if options.flower:
+        name, _, password = flower_auth.partition(":")
+        lines.append(f"Flower's name: {name}   password: {password}")
     if admin:
         lines.append(f"Admin's name: {admin[0]}   password: {admin[1]}   (shown only now)")
     body = """-H 'Content-Type: application/json' -d '{"operation": "4+7", "priority": 1}'"""

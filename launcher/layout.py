@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ SOCKET_PATH_LIMIT = 100
 
 @dataclass(frozen=True)
 class DataFolder:
-    """One instance's files. Only the database outlives a clean stop."""
+    """One instance's files. Only the database and Flower's password outlive a clean stop."""
 
     path: Path
 
@@ -40,6 +41,15 @@ class DataFolder:
                 f"The data folder {self.path} cannot be made ({error.strerror}); "
                 "name another with SCHEDULER_DATA_DIR."
             ) from None
+
+    def flower_password(self) -> str:
+        """Flower's password on this machine: made at the first start, kept in a file for its owner only."""
+        path = self.path / "flower-password"
+        if not path.exists():
+            self.create()
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(12))
+        return path.read_text()
 
     @property
     def lock(self) -> Path:

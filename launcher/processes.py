@@ -9,6 +9,9 @@ from pathlib import Path
 from launcher.layout import VENV_PYTHON, DataFolder
 
 LOOPBACK = "127.0.0.1"
+NO_BROKER = "none"
+CLEAN_UP_SECONDS = 8.0
+"""What a worker may take beyond its shutdown grace: handlers clean up, results are written."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Options:
     flower_port: int = 5555
     workers: int = 2
     flower: bool = True
+    shutdown_grace: float = 2.0
+    broker: bool = True
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
@@ -62,11 +67,11 @@ def web(port: int) -> Process:
     return Process("web", (str(VENV_PYTHON), "-m", "gunicorn", *arguments, *limits, application))
 
 
-def worker(concurrency: int) -> Process:
+def worker(concurrency: int, shutdown_grace: float) -> Process:
     """The Celery worker that drains the task queues."""
     command = _celery("worker", "-Q", "tasks", "-c", str(concurrency), "-n", "worker@%h")
-    # SIGQUIT: a soft shutdown. An orphan's warm one could wait for a long task beside a new start.
-    return Process("worker", command, grace=6.0, orphan_signal=signal.SIGQUIT)
+    # SIGQUIT: a cold shutdown. An orphan's warm one could wait for a long task beside a new start.
+    return Process("worker", command, grace=shutdown_grace + CLEAN_UP_SECONDS, orphan_signal=signal.SIGQUIT)
 
 
 def scheduler_worker() -> Process:
@@ -80,6 +85,18 @@ def beat() -> Process:
     return Process("beat", _celery("beat"))
 
 
+def polling_worker(concurrency: int, shutdown_grace: float) -> Process:
+    """Worker processes that look at the table themselves, where there is no broker."""
+    grace = shutdown_grace + CLEAN_UP_SECONDS
+    options = ("--processes", str(concurrency), "--grace", str(grace - 1.0))
+    return Process("worker", (str(VENV_PYTHON), "manage.py", "poll", *options), grace=grace)
+
+
+def tender() -> Process:
+    """What beat and the scheduler worker do, where there is no broker."""
+    return Process("tender", (str(VENV_PYTHON), "manage.py", "poll", "--tender"))
+
+
 def flower(port: int) -> Process:
     """The monitor; only on loopback, since it shows arguments and results."""
     return Process("flower", _celery("flower", f"--address={LOOPBACK}", f"--port={port}"))
@@ -87,7 +104,9 @@ def flower(port: int) -> Process:
 
 def service_processes(options: Options) -> list[Process]:
     """Every process of the service, in the order of starting. The embedded broker is not among them."""
-    always = [web(options.port), worker(options.workers), scheduler_worker(), beat()]
+    if not options.broker:
+        return [web(options.port), polling_worker(options.workers, options.shutdown_grace), tender()]
+    always = [web(options.port), worker(options.workers, options.shutdown_grace), scheduler_worker(), beat()]
     return [*always, flower(options.flower_port)] if options.flower else always
 
 
@@ -103,7 +122,9 @@ def embedded_broker(server: Path, folder: DataFolder) -> Process:
 
 def child_environment(environ: Mapping[str, str], folder: DataFolder) -> dict[str, str]:
     """The environment of every child: the caller's, with the data folder (and a moved socket) spelled out."""
-    result = {**environ, "SCHEDULER_DATA_DIR": str(folder.path), "PYTHONUNBUFFERED": "1"}
+    # Whoever runs it by hand wants Ctrl-C to be quick.
+    defaults = {"SHUTDOWN_GRACE_SECONDS": "2", "FLOWER_BASIC_AUTH": f"admin:{folder.flower_password()}"}
+    result = {**defaults, **environ, "SCHEDULER_DATA_DIR": str(folder.path), "PYTHONUNBUFFERED": "1"}
     if not environ.get("CELERY_BROKER_URL") and folder.socket.parent != folder.path:
         result["CELERY_BROKER_URL"] = f"redis+socket://{folder.socket}"
     return result

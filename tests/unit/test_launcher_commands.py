@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 
 from launcher import cli, demo, probe, services, testing
 from launcher.layout import EXAMPLE_BATCH, PROJECT_DIR, DataFolder
 from launcher.processes import Options, embedded_broker, service_processes
 
+CONFIG = settings.CONFIG
 INTEGRATION = "tests/integration"
 # What differs on purpose: containers listen on all of their addresses, and compose asks beat for its health.
 OWN_TO_COMPOSE = ("bind", "address", "port", "graceful-timeout", "worker-tmp-dir", "worker-class", "threads")
@@ -27,6 +29,20 @@ def names(options: Options) -> list[str]:
 def test_the_service_is_web_two_workers_beat_and_flower() -> None:
     assert names(Options()) == ["web", "worker", "scheduler", "beat", "flower"]
     assert names(Options(flower=False)) == ["web", "worker", "scheduler", "beat"]
+
+
+def test_without_a_broker_workers_poll_and_a_tender_stands_in_for_beat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "none")
+    options = cli._options(cli._parse([]))
+    assert names(options) == ["web", "worker", "tender"]
+    assert all("manage.py" in process.command for process in service_processes(options)[1:])
+
+
+def test_a_worker_is_not_killed_before_its_grace_is_over() -> None:
+    worker = service_processes(Options(shutdown_grace=60))[1]
+    assert worker.grace > 60
 
 
 def test_compose_runs_the_same_celery_processes(compose: dict[str, Any]) -> None:
@@ -61,9 +77,11 @@ def test_a_worker_container_can_be_scaled(compose: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker", "scheduler-worker"])
-def test_a_stopped_worker_container_shuts_down_softly(compose: dict[str, Any], name: str) -> None:
-    assert compose[name]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
-    assert int(compose[name]["stop_grace_period"].removesuffix("s")) > 30
+def test_a_worker_container_is_not_killed_before_its_graces_are_over(
+    compose: dict[str, Any], name: str
+) -> None:
+    graces = CONFIG.shutdown_grace_seconds + CONFIG.timeout_grace_seconds
+    assert int(compose[name]["stop_grace_period"].removesuffix("s")) > graces
 
 
 def test_flower_listens_on_loopback_only(compose: dict[str, Any]) -> None:
