@@ -116,12 +116,13 @@ class Worker:
         return Slice(claims, claimed_at) if claims else None
 
     def _run(self, slice_: Slice, events: TaskEvents) -> list[Ending]:
+        begun_at = time.monotonic()
         self.watchdog.watch(slice_)
         try:
             self.runner.run(slice_)
         finally:
             self.watchdog.rest()
-        self.claim_size.learn(len(slice_.claims), time.monotonic() - slice_.claimed_at)
+        self.claim_size.learn(len(slice_.claims), time.monotonic() - begun_at)
         endings = slice_.take_unwritten()
         patiently(lambda: self.store.finish(endings), slice_.renewed_at + settings.CONFIG.lease_seconds)
         if waiting := slice_.take_waiting():

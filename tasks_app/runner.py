@@ -81,7 +81,8 @@ class Runner:
 
     def run(self, slice_: Slice) -> None:
         """Run rows until none waits or the slice's time is spent; what is over then lies in the slice."""
-        while self._may_begin(slice_) and (running := slice_.begin_next(self.clock())) is not None:
+        begun_at = self.clock()
+        while self._may_begin(slice_, begun_at) and (running := slice_.begin_next(self.clock())) is not None:
             slice_.end(self._attempt(running))
 
     def interrupt(self, running: Running, error: BaseException) -> None:
@@ -93,7 +94,7 @@ class Runner:
         """The ending of a row whose handler did not heed this interrupt."""
         return self._failed(running, error)
 
-    def _may_begin(self, slice_: Slice) -> bool:
+    def _may_begin(self, slice_: Slice, begun_at: float) -> bool:
         claim = slice_.next_waiting()
         if claim is None or self.is_stopping():
             return False
@@ -103,7 +104,9 @@ class Runner:
         # A process that was stopped for a while (SIGSTOP, a suspended machine) may have lost the lease.
         if elapsed > self.limits.lease_seconds / 2:
             return False
-        return slice_.begun == 0 or elapsed < self.limits.slice_seconds
+        # From here, not from the claim: its statement may have waited long for SQLite's one writer, and rows that
+        # are released for that would start after less urgent ones of another process.
+        return slice_.begun == 0 or self.clock() - begun_at < self.limits.slice_seconds
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         pending, self._pending = self._pending, None
