@@ -228,6 +228,8 @@ def _row(new: NewTask, now: datetime) -> Task:
 def _create_keyed(tasks: list[Task]) -> dict[UUID, Task]:
     """Insert tasks whose key no unfinished task has; for each other one, by its id, the task that has it."""
     others: dict[UUID, Task] = {}
+    # In one order for all: two batches that wait for each other's keys must not deadlock.
+    tasks = sorted(tasks, key=lambda task: str(task.unique_key))
     while tasks:
         Task.objects.bulk_create(tasks, ignore_conflicts=True)
         ids = [task.task_id for task in tasks]
