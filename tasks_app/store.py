@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from tasks_app import doorbell, sql
@@ -39,8 +39,7 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
     moment = now or database_now()
     tasks = [_row(item, moment) for item in new]
     with transaction.atomic():
-        Task.objects.bulk_create([task for task in tasks if task.unique_key is None])
-        others = _create_keyed([task for task in tasks if task.unique_key is not None])
+        others = _insert(tasks)
         stored = [others.get(task.task_id, task) for task in tasks]
         _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
     return stored
@@ -134,7 +133,7 @@ def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
 def expire(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
     """End waiting tasks as EXPIRED whose `expires_at` has come; how many."""
     moment = now or database_now()
-    error = {"code": "expired", "message": "The task did not start before its expires_at."}
+    error = {"code": "expired", "message": "The task did not start before its expires_at.", "traceback": None}
     with transaction.atomic():
         overdue = Task.objects.filter(status__in=WAITING, expires_at__lte=moment).order_by("expires_at")
         ids = _lock(overdue, limit=limit)
@@ -225,16 +224,18 @@ def _row(new: NewTask, now: datetime) -> Task:
     )
 
 
-def _create_keyed(tasks: list[Task]) -> dict[UUID, Task]:
+def _insert(tasks: list[Task]) -> dict[UUID, Task]:
     """Insert tasks whose key no unfinished task has; for each other one, by its id, the task that has it."""
     others: dict[UUID, Task] = {}
     # In one order for all: two batches that wait for each other's keys must not deadlock.
-    tasks = sorted(tasks, key=lambda task: str(task.unique_key))
+    tasks = sorted(tasks, key=lambda task: task.unique_key or "")
     while tasks:
-        Task.objects.bulk_create(tasks, ignore_conflicts=True)
-        ids = [task.task_id for task in tasks]
-        inserted = set(Task.objects.filter(task_id__in=ids).values_list("task_id", flat=True))
+        inserted = sql.insert([_columns(task) for task in tasks])
         refused = [task for task in tasks if task.task_id not in inserted]
+        if not refused:
+            break
+        if any(task.unique_key is None for task in refused):
+            raise IntegrityError("a task with this id exists already")
         unfinished = Task.objects.exclude(status__in=TERMINAL)
         holders = {
             task.unique_key: task
@@ -244,6 +245,10 @@ def _create_keyed(tasks: list[Task]) -> dict[UUID, Task]:
         # A holder that has finished since the INSERT no longer stands in the way.
         tasks = [task for task in refused if task.unique_key not in holders]
     return others
+
+
+def _columns(task: Task) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in sql.NEW}
 
 
 def _claim(row: sql.Row) -> Claim:
@@ -295,7 +300,7 @@ def _loss(task: Task, draw: float) -> Ending:
         outcome=Outcome.LOST,
         status=verdict.status,
         wait_seconds=verdict.wait_seconds,
-        error={"code": "worker_lost", "message": message},
+        error={"code": "worker_lost", "message": message, "traceback": None},
     )
 
 

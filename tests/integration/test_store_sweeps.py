@@ -107,6 +107,13 @@ def test_a_key_stands_for_one_unfinished_task():
     assert len({first, other, plain}) == Task.objects.count() == 3
 
 
+def test_an_id_that_exists_already_is_an_error():
+    new = new_task()
+    create(new)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        create(new)
+
+
 def test_a_key_is_free_again_when_its_task_is_finished():
     (first,) = create(new_task(unique_key="invoice-7"))
     store.finish([ending(claim()[0])], at(1))
