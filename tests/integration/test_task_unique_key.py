@@ -1,10 +1,11 @@
 """`unique_key`: at most one unfinished task has it, and a request for another is answered with that one."""
 
 import pytest
+from django.db import connection, transaction
 
 from tasks_app import store
 from tasks_app.models import Task
-from tests.integration.helpers import at_once, claim, ending
+from tests.integration.helpers import at_once, claim, ending, new_task
 from tests.integration.http import client, faults, get, post
 
 pytestmark = pytest.mark.django_db
@@ -92,10 +93,24 @@ def test_a_key_is_kept_as_it_was_sent(value):
     assert create(unique_key=value).json()["unique_key"] == value
 
 
+def let_go_together(count):
+    """Hold up every INSERT until this many wait, so that they run at the same time. SQLite's never do."""
+    if connection.vendor == "sqlite":
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE tasks_task IN SHARE MODE")
+        waiting = 0
+        while waiting < count:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE relation = 'tasks_task'::regclass AND NOT granted"
+            )
+            (waiting,) = cursor.fetchone()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock():
-    items = [{"operation": "4+7", "unique_key": f"key-{number}"} for number in range(200)]
-    orders = [items, items[::-1]] * 3
-    answers = at_once([lambda order=order: post(BATCH, order) for order in orders])
-    assert [answer.status_code for answer in answers] == [202] * 6
-    assert Task.objects.count() == 200
+    orders = [range(1000), range(1000)[::-1]] * 4
+    batches = [[new_task(unique_key=f"key-{number}") for number in order] for order in orders]
+    work = [lambda batch=batch: store.create(batch) for batch in batches]
+    *answers, _ = at_once([*work, lambda: let_go_together(len(work))])
+    assert len({task.task_id for answer in answers for task in answer}) == Task.objects.count() == 1000
