@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from tasks_app.lifecycle import Outcome
 from tasks_app.failures import WorkerStopped
+from tasks_app.lifecycle import Outcome
 from tasks_app.operations import Cancelled, TimeLimitExceeded
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import LeaseLost, Runner
