@@ -4,7 +4,6 @@ Losing is normal: a row that is missing from an answer was changed by somebody e
 many rows; `now` is for tests and defaults to the database's clock.
 """
 
-import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -15,8 +14,8 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from tasks_app import doorbell, sql
-from tasks_app.lifecycle import TERMINAL, WAITING, Backoff, Curve, Outcome, Status, after_loss, initial_status
+from tasks_app import doorbell, rows, sql
+from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status, after_loss
 from tasks_app.models import Attempt, Task
 from tasks_app.records import Claim, Ending, NewTask
 
@@ -37,7 +36,7 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
     if not new:
         return []
     moment = now or database_now()
-    tasks = [_row(item, moment) for item in new]
+    tasks = [rows.new_row(item, moment) for item in new]
     with transaction.atomic():
         others = _insert(tasks)
         stored = [others.get(task.task_id, task) for task in tasks]
@@ -58,8 +57,8 @@ def claim(
 
     `slow` names the operations that are not quick: such a task is claimed alone, never held behind others.
     """
-    rows = sql.claim(queue, worker, limit, lease_seconds, slow, now)
-    return [_claim(row) for row in rows]
+    claimed = sql.claim(queue, worker, limit, lease_seconds, slow, now)
+    return [rows.claim_from(row) for row in claimed]
 
 
 def finish(endings: Sequence[Ending], now: datetime | None = None) -> set[UUID]:
@@ -67,12 +66,12 @@ def finish(endings: Sequence[Ending], now: datetime | None = None) -> set[UUID]:
 
     A stale worker's ending is dropped: its fence was raised by the claim that followed.
     """
-    return sql.finish([_ending(item) for item in endings], now) if endings else set()
+    return sql.finish([rows.ending_columns(item) for item in endings], now) if endings else set()
 
 
 def release(claims: Sequence[Claim], now: datetime | None = None) -> set[UUID]:
     """Give back tasks that were claimed but not begun, with their attempt; the ids of those still held."""
-    released = sql.release(_held(claims), now) if claims else set()
+    released = sql.release(rows.held(claims), now) if claims else set()
     for queue in {item.queue for item in claims if item.task_id in released}:
         doorbell.ring(queue)
     return released
@@ -80,7 +79,7 @@ def release(claims: Sequence[Claim], now: datetime | None = None) -> set[UUID]:
 
 def heartbeat(claims: Sequence[Claim], *, lease_seconds: float, now: datetime | None = None) -> set[UUID]:
     """Renew leases; the ids of the tasks that this worker still holds."""
-    return sql.heartbeat(_held(claims), lease_seconds, now) if claims else set()
+    return sql.heartbeat(rows.held(claims), lease_seconds, now) if claims else set()
 
 
 def cancel(task_ids: Iterable[UUID], now: datetime | None = None) -> set[UUID]:
@@ -114,7 +113,7 @@ def retry(task_id: UUID, now: datetime | None = None) -> Task | None:
     copied = ("operation", "arguments", "priority", "queue", "tags", "max_attempts", "timeout_seconds")
     values: dict[str, Any] = {name: getattr(old, name) for name in (*copied, "task_schedule")}
     with transaction.atomic():
-        return create([NewTask(**values, backoff=_backoff_of(old), retry_of=old.task_id)], now)[0]
+        return create([NewTask(**values, backoff=rows.backoff_of(old), retry_of=old.task_id)], now)[0]
 
 
 def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
@@ -166,7 +165,7 @@ def prune(status: Status, before: datetime, limit: int = SWEEP_SLICE) -> int:
 
 def held_by(worker: str) -> list[Claim]:
     """The claims that a worker process holds, by what the table says."""
-    return [_claim_of(task) for task in Task.objects.filter(status=Status.STARTED, worker=worker)]
+    return [rows.claim_of(task) for task in Task.objects.filter(status=Status.STARTED, worker=worker)]
 
 
 def cancel_requested(claims: Sequence[Claim]) -> set[UUID]:
@@ -179,7 +178,7 @@ def cancel_requested(claims: Sequence[Claim]) -> set[UUID]:
 
 def progress(claim: Claim, value: dict[str, Any]) -> bool:
     """Write how far a running task has come; False when the claim no longer holds."""
-    return claim.task_id in sql.progress(_held([claim]), value)
+    return claim.task_id in sql.progress(rows.held([claim]), value)
 
 
 def has_pending(queue: str) -> bool:
@@ -200,37 +199,13 @@ def ring_waiting() -> int:
     return len(queues)
 
 
-def _row(new: NewTask, now: datetime) -> Task:
-    run_at = new.run_at or now
-    return Task(
-        task_id=new.task_id,
-        operation=new.operation,
-        arguments=new.arguments,
-        priority=new.priority,
-        queue=new.queue,
-        tags=list(new.tags),
-        status=initial_status(is_due=run_at <= now),
-        max_attempts=new.max_attempts,
-        timeout_seconds=new.timeout_seconds,
-        run_at=run_at,
-        expires_at=new.expires_at,
-        created_at=now,
-        task_schedule=new.task_schedule,
-        retry_of=new.retry_of,
-        retry_backoff=new.backoff.curve,
-        retry_base_seconds=new.backoff.base_seconds,
-        retry_cap_seconds=new.backoff.cap_seconds,
-        unique_key=new.unique_key,
-    )
-
-
 def _insert(tasks: list[Task]) -> dict[UUID, Task]:
     """Insert tasks whose key no unfinished task has; for each other one, by its id, the task that has it."""
     others: dict[UUID, Task] = {}
     # In one order for all: two batches that wait for each other's keys must not deadlock.
     tasks = sorted(tasks, key=lambda task: task.unique_key or "")
     while tasks:
-        inserted = sql.insert([_columns(task) for task in tasks])
+        inserted = sql.insert([rows.columns(task) for task in tasks])
         refused = [task for task in tasks if task.task_id not in inserted]
         if not refused:
             break
@@ -247,56 +222,18 @@ def _insert(tasks: list[Task]) -> dict[UUID, Task]:
     return others
 
 
-def _columns(task: Task) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in sql.NEW}
-
-
-def _claim(row: sql.Row) -> Claim:
-    task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout = row[:8]
-    base, cap, curve, expires_in = row[8:12]
-    return Claim(
-        task_id=task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
-        fence=fence,
-        queue=queue,
-        operation=operation,
-        arguments=json.loads(arguments),
-        attempt=attempt,
-        max_attempts=max_attempts,
-        timeout_seconds=timeout,
-        backoff=Backoff(base, cap, Curve(curve)),
-        expires_in=None if expires_in is None else float(expires_in),
-    )
-
-
-def _held(claims: Sequence[Claim]) -> list[dict[str, Any]]:
-    return [{"task_id": item.task_id, "fence": item.fence} for item in claims]
-
-
-def _ending(ending: Ending) -> dict[str, Any]:
-    return {
-        "task_id": ending.claim.task_id,
-        "fence": ending.claim.fence,
-        "outcome": ending.outcome,
-        "status": ending.status,
-        "wait": ending.wait_seconds,
-        "result": ending.result,
-        "error": ending.error,
-        "runtime": ending.runtime_seconds,
-    }
-
-
 def _loss(task: Task, draw: float) -> Ending:
     verdict = after_loss(
         attempt=task.attempt,
         max_attempts=task.max_attempts,
         crashes=task.crashes + 1,
         cancel_requested=task.cancel_requested_at is not None,
-        backoff=_backoff_of(task),
+        backoff=rows.backoff_of(task),
         draw=draw,
     )
     message = f"The worker {task.worker} vanished during attempt {task.attempt}."
     return Ending(
-        claim=_claim_of(task),
+        claim=rows.claim_of(task),
         outcome=Outcome.LOST,
         status=verdict.status,
         wait_seconds=verdict.wait_seconds,
@@ -304,27 +241,9 @@ def _loss(task: Task, draw: float) -> Ending:
     )
 
 
-def _claim_of(task: Task) -> Claim:
-    names = (
-        "task_id",
-        "fence",
-        "queue",
-        "operation",
-        "arguments",
-        "attempt",
-        "max_attempts",
-        "timeout_seconds",
-    )
-    return Claim(**{name: getattr(task, name) for name in names})
-
-
-def _backoff_of(task: Task) -> Backoff:
-    return Backoff(task.retry_base_seconds, task.retry_cap_seconds, Curve(task.retry_backoff))
-
-
-def _lock(rows: QuerySet[Task], *, limit: int | None = None, skip_locked: bool = True) -> list[UUID]:
+def _lock(chosen: QuerySet[Task], *, limit: int | None = None, skip_locked: bool = True) -> list[UUID]:
     # SQLite has no row locks; its IMMEDIATE transactions are alone already.
-    locked = rows.select_for_update(skip_locked=skip_locked)
+    locked = chosen.select_for_update(skip_locked=skip_locked)
     if not skip_locked:
         locked = locked.order_by("task_id")  # two cancels of the same tasks must not deadlock
     return list(locked.values_list("task_id", flat=True)[:limit])

@@ -1,0 +1,99 @@
+"""Between rows of the task table and the records that pass through the service. Reads and writes nothing."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from tasks_app import sql
+from tasks_app.lifecycle import Backoff, Curve, initial_status
+from tasks_app.models import Task
+from tasks_app.records import Claim, Ending, NewTask
+
+
+def new_row(new: NewTask, now: datetime) -> Task:
+    """The row of a new task."""
+    run_at = new.run_at or now
+    return Task(
+        task_id=new.task_id,
+        operation=new.operation,
+        arguments=new.arguments,
+        priority=new.priority,
+        queue=new.queue,
+        tags=list(new.tags),
+        status=initial_status(is_due=run_at <= now),
+        max_attempts=new.max_attempts,
+        timeout_seconds=new.timeout_seconds,
+        run_at=run_at,
+        expires_at=new.expires_at,
+        created_at=now,
+        task_schedule=new.task_schedule,
+        retry_of=new.retry_of,
+        retry_backoff=new.backoff.curve,
+        retry_base_seconds=new.backoff.base_seconds,
+        retry_cap_seconds=new.backoff.cap_seconds,
+        unique_key=new.unique_key,
+    )
+
+
+def columns(task: Task) -> dict[str, Any]:
+    """What `sql.insert` takes of a new task."""
+    return {name: getattr(task, name) for name in sql.NEW}
+
+
+def claim_from(row: sql.Row) -> Claim:
+    """The claim in a row that `sql.claim` answered."""
+    task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout = row[:8]
+    base, cap, curve, expires_in = row[8:12]
+    return Claim(
+        task_id=task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
+        fence=fence,
+        queue=queue,
+        operation=operation,
+        arguments=json.loads(arguments),
+        attempt=attempt,
+        max_attempts=max_attempts,
+        timeout_seconds=timeout,
+        backoff=Backoff(base, cap, Curve(curve)),
+        expires_in=None if expires_in is None else float(expires_in),
+    )
+
+
+def held(claims: Sequence[Claim]) -> list[dict[str, Any]]:
+    """What names these claims to a guarded write."""
+    return [{"task_id": item.task_id, "fence": item.fence} for item in claims]
+
+
+def ending_columns(ending: Ending) -> dict[str, Any]:
+    """What `sql.finish` takes of an ending."""
+    return {
+        "task_id": ending.claim.task_id,
+        "fence": ending.claim.fence,
+        "outcome": ending.outcome,
+        "status": ending.status,
+        "wait": ending.wait_seconds,
+        "result": ending.result,
+        "error": ending.error,
+        "runtime": ending.runtime_seconds,
+    }
+
+
+def claim_of(task: Task) -> Claim:
+    """The claim that a task's row stands for."""
+    names = (
+        "task_id",
+        "fence",
+        "queue",
+        "operation",
+        "arguments",
+        "attempt",
+        "max_attempts",
+        "timeout_seconds",
+    )
+    return Claim(**{name: getattr(task, name) for name in names})
+
+
+def backoff_of(task: Task) -> Backoff:
+    """The waits between the attempts of a stored task."""
+    return Backoff(task.retry_base_seconds, task.retry_cap_seconds, Curve(task.retry_backoff))
