@@ -155,6 +155,16 @@ def test_a_key_that_is_none_is_refused_with_what_would_do(path, key):
     assert created() == (0, 0)
 
 
+@each_endpoint
+def test_a_hostile_body_is_refused_as_without_a_key(path, settings):
+    settings.CONFIG = settings.CONFIG.model_copy(update={"max_body_bytes": 1024})
+    bodies = {b"": 400, b"[NaN]": 400, b"[" * 900: 400, b'"\\ud800"': 400, b" " * 1025: 413}
+    for body, status in bodies.items():
+        problem(client.generic("POST", path, body, "application/json", HTTP_IDEMPOTENCY_KEY="k-1"), status)
+    problem(client.generic("POST", path, b"{}", "text/plain", HTTP_IDEMPOTENCY_KEY="k-1"), 415)
+    assert send(path).status_code in (201, 202)
+
+
 @pytest.mark.parametrize("key", ["x", "x" * 255, '"8e03978e-40d5-43dd-bc93-6894a57f9324"', "a, b; c=%"])
 def test_any_printable_ascii_is_a_key(key):
     send("/tasks/", key=key)

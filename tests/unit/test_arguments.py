@@ -16,6 +16,7 @@ from tasks_app.operations import (
     DoNotRetry,
     InvalidArguments,
     Operation,
+    signature,
 )
 from tasks_app.operations.signature import MAX_ERRORS
 from tests.support import a_context, registered_operation
@@ -162,6 +163,20 @@ def test_a_validator_of_the_apps_own_speaks_for_itself() -> None:
     with registered_operation(handler) as known, pytest.raises(InvalidArguments) as caught:
         known.validate(known.name, {"x": 3})
     assert [error.message for error in caught.value.errors] == ["Use an even number."]
+
+
+def test_arguments_are_checked_as_json_unless_that_was_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[Any] = []
+    monkeypatch.setattr(signature, "check_json", checked.append)
+
+    def handler(**values: JsonValue) -> None: ...
+
+    with registered_operation(handler) as known:
+        known.validate(known.name, {"x": 1}, is_json=True)
+        assert checked == []
+        known.validate(known.name, {"x": 2})
+        known.run(known.name, {"x": 3}, a_context())
+    assert checked == [{"x": 2}, {"x": 3}]
 
 
 def test_the_schema_of_the_arguments_is_json_schema() -> None:

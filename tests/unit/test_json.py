@@ -1,5 +1,6 @@
 """What the service takes as JSON, and what it says of the rest."""
 
+import hashlib
 import io
 import json
 import math
@@ -20,6 +21,7 @@ from scheduler_service.json import (
     PayloadTooLarge,
     StrictJSONParser,
     StrictJSONRenderer,
+    body_digest,
     check_json,
     dumps,
     encoded_size,
@@ -142,6 +144,29 @@ def test_a_body_that_cannot_be_taken_is_a_400_that_says_where(body: bytes, code:
     found, message = refusal(body)
     assert found == code
     assert says in message
+
+
+@pytest.mark.parametrize(("start", "end"), [(b"", b""), (b"[", b"]")], ids=["task", "batch"])
+def test_arguments_may_have_their_levels_in_a_task_and_in_a_batch(start: bytes, end: bytes) -> None:
+    def body(levels: int) -> bytes:
+        return start + b'{"arguments":' + dumps(nested(levels)).encode() + b"}" + end
+
+    parse(body(MAX_DEPTH))
+    assert refusal(body(MAX_DEPTH + 1))[0] == "too_deep"
+
+
+def test_the_digest_is_that_of_the_bytes_that_were_parsed() -> None:
+    body = b' {"operation": "4+7"}'
+    request = Request(
+        APIRequestFactory().generic("POST", "/", body, "application/json"), parsers=[StrictJSONParser()]
+    )
+    assert body_digest(request) == hashlib.sha256(body).hexdigest()
+    assert request.data == {"operation": "4+7"}
+
+
+def test_the_digest_of_no_body_is_that_of_no_bytes() -> None:
+    request = Request(APIRequestFactory().generic("POST", "/"), parsers=[StrictJSONParser()])
+    assert body_digest(request) == hashlib.sha256(b"").hexdigest()
 
 
 def test_a_refusal_can_itself_be_sent() -> None:
