@@ -156,11 +156,11 @@ def test_arguments_may_have_their_levels_in_a_task_and_in_a_batch(start: bytes, 
 
 
 def test_the_digest_is_that_of_the_bytes_that_were_parsed() -> None:
-    body = b' {"operation": "4+7"}'
+    body = ' {"operation": "4+7"}'
     request = Request(
         APIRequestFactory().generic("POST", "/", body, "application/json"), parsers=[StrictJSONParser()]
     )
-    assert body_digest(request) == hashlib.sha256(body).hexdigest()
+    assert body_digest(request) == hashlib.sha256(body.encode()).hexdigest()
     assert request.data == {"operation": "4+7"}
 
 
