@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import kombu
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from launcher import broker
 from launcher.errors import LauncherError
@@ -86,7 +88,9 @@ class Redis:
     @contextlib.contextmanager
     def client(self):  # type: ignore[no-untyped-def]  # a generator of redis-py's own client
         """A connection that no proxy disturbs."""
-        client = redis.Redis(unix_socket_path=self.address(), socket_timeout=2)
+        client = redis.Redis(
+            unix_socket_path=self.address(), socket_timeout=1, retry=Retry(NoBackoff(), retries=0)
+        )
         try:
             yield client
         finally:

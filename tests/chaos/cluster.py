@@ -16,6 +16,7 @@ from typing import Any
 from launcher import pids
 from launcher.layout import PROJECT_DIR, VENV_PYTHON
 from tests.chaos import audit, brokers, janitor, roles
+from tests.chaos.errors import Missing
 from tests.chaos.history import Outcome
 from tests.chaos.postgres import Postgres
 from tests.chaos.proxy import LOOPBACK, Proxy
@@ -170,7 +171,10 @@ class Cluster:
 def running(
     broker: str = "redis", seed: str = "0", keep: bool = False, **variables: str
 ) -> Iterator[Cluster]:
-    """A cluster, and its end whatever happens. `keep`: leave its folder, with the logs. Raises Missing."""
+    """A cluster, and its end whatever happens. Raises Missing.
+
+    Its folder with the logs is left if `keep` says so, or if something goes wrong.
+    """
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     folder.chmod(0o755)  # PostgreSQL's socket lies in it, and the server runs as another user
     watcher = janitor.start(folder)
@@ -183,6 +187,9 @@ def running(
             cluster.close()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+    except Missing:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
         watcher.communicate(janitor.FAREWELL)
 

@@ -18,6 +18,7 @@ class Active:
     injection: Injection
     begun: float
     heal_at: float
+    error: Exception | None = None
 
 
 class Injector:
@@ -59,8 +60,9 @@ class Injector:
     def _heal(self, active: Active) -> None:
         try:
             active.injection.heal()
-        except AWAY:
+        except AWAY as error:
             # What is to be healed is itself away at the moment.
+            active.error = error
             active.heal_at = time.monotonic() + 0.5
             return
         self._active.remove(active)
@@ -79,9 +81,12 @@ class Injector:
         """End every fault. Raises TimeoutError if one cannot be healed."""
         deadline = time.monotonic() + patience
         while self._active:
-            for active in list(self._active):
+            # The last first: what it has frozen may be what another needs for its healing.
+            for active in reversed(list(self._active)):
                 self._heal(active)
             self._cluster.supervise()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"faults that cannot be healed: {[a.kind for a in self._active]}")
+                raise TimeoutError(
+                    f"faults that cannot be healed: {[(a.kind, a.error) for a in self._active]}"
+                )
             time.sleep(0.05)

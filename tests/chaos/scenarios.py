@@ -42,6 +42,11 @@ class Stage:
             story(self)
             now = time.time()
             return replace(history_of(self.cluster, now, now), calls=self.calls)
+        except BaseException:
+            # What a story left unfinished must not reach into the next one.
+            self._end([name for name in self.cluster.roles.roles if name not in ("web-1", "beat-1")])
+            self.cast.clear()
+            raise
         finally:
             self.gates.open_all()
             self.dismiss()
@@ -151,8 +156,8 @@ def renewed_at_the_last_moment(stage: Stage) -> None:
     """A lease that was over is renewed while a rescuer, who has seen it, waits for the row."""
     stage.start(one("scheduler"), one("worker", workers=2))
     task_id = stage.submit("chaos.slow", seconds=2.0)
-    stage.until(lambda: audit.runs(stage.cluster.journal)[-1].task_id == task_id, "the first attempt")
-    pid = audit.runs(stage.cluster.journal)[-1].pid
+    stage.until(lambda: runners(stage, task_id), "the first attempt")
+    [pid] = runners(stage, task_id)
     with stopped(pid), row_lock(stage, task_id) as cursor:
         stage.until(lambda: someone_waits(stage), "the rescuer")
         # The heartbeat that was on its way all the time.
@@ -161,6 +166,11 @@ def renewed_at_the_last_moment(stage: Stage) -> None:
             [task_id],
         )
     stage.until(lambda: stage.is_over(task_id), "the end")
+
+
+def runners(stage: Stage, task_id: str) -> list[int]:
+    """The processes that have begun this task, as its handler noted."""
+    return [run.pid for run in audit.runs(stage.cluster.journal) if run.task_id == task_id]
 
 
 @contextmanager
