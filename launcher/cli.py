@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from launcher import broker, checks, environment, instance, pids, testing
+from launcher import broker, chaos, checks, environment, instance, pids, testing
 from launcher.errors import LauncherError
 from launcher.layout import EXAMPLE_BATCH, PROJECT_DIR, VENV_PYTHON, DataFolder
 from launcher.processes import (
@@ -29,6 +29,7 @@ EPILOG = """\
 also:
   run.py test [pytest arguments]   the whole test suite, on every database and broker that can be reached
   run.py check                     format, lint, types, migrations, production settings
+  run.py chaos --seconds 120       the service under faults, judged (see `run.py chaos --help`)
 
 DATABASE_URL and CELERY_BROKER_URL change the database and the broker; SCHEDULER_DATA_DIR (default .data) is
 where the embedded ones live."""
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
             return testing.main(list(arguments[1:]))
         if list(arguments) == ["check"]:
             return checks.main()
+        if arguments[:1] == ["chaos"]:
+            return chaos.main(arguments[1:])
         return _run(_parse(arguments))
     except LauncherError as error:
         print(f"run.py: {error}", file=sys.stderr)

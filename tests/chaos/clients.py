@@ -10,7 +10,7 @@ from tests.chaos.history import Call, Outcome
 from tests.chaos.web import Answer, request
 
 MOST_CALLS_PER_SECOND = 12.0
-SLOW_PER_SECOND = 0.4
+SLOW_PER_SECOND = 0.8
 """Tasks that take long, over all clients: they would fill two workers of two children at any higher rate."""
 
 SHARES = {"submit": 45, "batch": 10, "read": 22, "cancel": 8, "retry": 5, "delete": 6, "schedule": 4}

@@ -1,0 +1,16 @@
+"""`run.py chaos`: the service under faults. The harness itself lies with the tests and runs inside `.venv`."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from launcher import environment
+from launcher.layout import PROJECT_DIR, VENV_PYTHON
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Become the harness: a signal to run.py then reaches who has to clear up. Does not return."""
+    environment.prepare("dev")
+    sys.stdout.flush()
+    os.chdir(PROJECT_DIR)
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "tests.chaos", *arguments])  # noqa: S606 - no shell wanted
