@@ -81,7 +81,7 @@ UPDATE tasks_task AS t SET
     status = {next_status},
     result = g.result, error = g.error, lease_expires_at = NULL,
     crashes = t.crashes + CASE WHEN g.outcome = 'LOST' THEN 1 ELSE 0 END,
-    run_at = CASE WHEN g.status = 'RETRY' THEN {retry_at} ELSE t.run_at END,
+    run_at = CASE WHEN {next_status} = 'RETRY' THEN {retry_at} ELSE t.run_at END,
     finished_at = CASE WHEN {next_status} = 'RETRY' THEN NULL ELSE {now} END
 FROM given g WHERE {mine} AND (g.outcome <> 'LOST' OR t.lease_expires_at < {now})
 """

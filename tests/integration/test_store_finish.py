@@ -79,6 +79,14 @@ def test_a_retry_of_a_task_that_somebody_cancelled_ends_as_cancelled():
     assert status_of(task_id) == "CANCELLED"
 
 
+def test_a_cancelled_task_keeps_the_run_at_of_its_last_attempt():
+    (task_id,) = create()
+    (held,) = claim()
+    store.cancel([task_id], at(1))
+    store.finish([ending(held, Status.RETRY, wait_seconds=3600)], at(2))
+    assert Task.objects.get(task_id=task_id).run_at == at(0)
+
+
 def test_a_success_that_wins_against_a_cancellation_stands():
     (task_id,) = create()
     (held,) = claim()
