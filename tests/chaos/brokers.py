@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import kombu
@@ -86,7 +87,7 @@ class Redis:
             client.flushall()
 
     @contextlib.contextmanager
-    def client(self):  # type: ignore[no-untyped-def]  # a generator of redis-py's own client
+    def client(self) -> Iterator[Any]:
         """A connection that no proxy disturbs."""
         client = redis.Redis(
             unix_socket_path=self.address(), socket_timeout=1, retry=Retry(NoBackoff(), retries=0)

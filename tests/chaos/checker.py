@@ -81,12 +81,16 @@ def unfinished(history: History) -> Iterator[Violation]:
 
 def torn(history: History) -> Iterator[Violation]:
     """A submission of unknown outcome happened whole or not at all, a refused one not at all."""
-    tagged = Counter(tag for row in history.tasks for tag in row.tags)
+    # A repetition of a finished task has the tags of that task.
+    tagged = Counter(tag for row in history.tasks if row.retry_of is None for tag in row.tags)
     for call in history.calls:
         if call.kind not in ("submit", "batch"):
             continue
         allowed = {Outcome.FAILED: (0,), Outcome.UNKNOWN: (0, call.items)}.get(call.outcome, ())
-        if allowed and tagged[call.label] not in allowed:
+        if tagged[call.label] > call.items:
+            ids = [row.task_id for row in history.tasks if call.label in row.tags]
+            yield from _violation("created_twice", f"tasks came of a {call.kind} of {call.items}", ids)
+        elif allowed and tagged[call.label] not in allowed:
             message = f"of {call.items} tasks of a {call.outcome} {call.kind} exist"
             ids = [row.task_id for row in history.tasks if call.label in row.tags]
             yield from _violation("torn", message, ids)

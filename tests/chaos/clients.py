@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ SLOW_PER_SECOND = 0.8
 
 SHARES = {"submit": 45, "batch": 10, "read": 22, "cancel": 8, "retry": 5, "delete": 6, "schedule": 4}
 REMEMBERED = 500
+MOST_TRIES = 5
 
 
 def mean_batch(rate: float) -> float:
@@ -34,6 +36,7 @@ class Client(threading.Thread):
         self.calls: list[Call] = []
         self.error: Exception | None = None
         self._number = number
+        self._seed = seed
         self._ports = ports
         self._random = random.Random(f"{seed}:client:{number}")
         self._gap = of / min(rate, MOST_CALLS_PER_SECOND)
@@ -63,7 +66,7 @@ class Client(threading.Thread):
 
     def _submit(self) -> None:
         label = self._label()
-        answer = self._send("POST", "/tasks/", self._task(label))
+        answer = self._insist("/tasks/", self._task(label), label)
         self._created("submit", answer, label, 1, [answer.body] if answer.outcome is Outcome.OK else [])
 
     def _batch(self) -> None:
@@ -107,8 +110,24 @@ class Client(threading.Thread):
         body = answer.body if answer.outcome is Outcome.OK and isinstance(answer.body, dict) else None
         self._note(kind, answer, task_ids=(task_id,), answer=body)
 
-    def _send(self, method: str, path: str, body: Any = None) -> Answer:
-        return request(self._random.choice(self._ports), method, path, body)
+    def _insist(self, path: str, body: Any, label: str) -> Answer:
+        """Submit; half of the time with a key, and then again until it is known what became of it."""
+        if self._random.random() < 0.5:
+            return self._send("POST", path, body)
+        key, is_known = {"Idempotency-Key": f"{self._seed}-{label}"}, True
+        for _ in range(MOST_TRIES):
+            answer = self._send("POST", path, body, key)
+            is_known &= answer.outcome is not Outcome.UNKNOWN
+            if answer.outcome is Outcome.OK or (is_known and answer.status is not None):
+                return answer
+            if self._stopping.wait(self._random.uniform(0.2, 1)):
+                break
+        return answer if is_known else replace(answer, outcome=Outcome.UNKNOWN)
+
+    def _send(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        return request(self._random.choice(self._ports), method, path, body, headers=headers)
 
     def _created(
         self, kind: str, answer: Answer, label: str, items: int, tasks: list[dict[str, Any]]
@@ -118,7 +137,12 @@ class Client(threading.Thread):
         self._note(kind, answer, task_ids=ids, label=label, items=items)
 
     def _note(self, kind: str, sent: Answer, **values: Any) -> None:
-        facts = {"begun": sent.begun, "ended": sent.ended, "outcome": sent.outcome, "status": sent.status}
+        facts: dict[str, Any] = {
+            "begun": sent.begun,
+            "ended": sent.ended,
+            "outcome": sent.outcome,
+            "status": sent.status,
+        }
         self.calls.append(Call(kind=kind, **facts, **values))
 
     def _label(self) -> str:
@@ -158,7 +182,7 @@ class Client(threading.Thread):
         draw = self._random
         behind = draw.randint(0, 3)
         start = draw.uniform(1, 8) - 3600 * behind
-        rule = {"operation": "chaos.quick", "arguments": {"value": draw.randrange(1_000_000)}}
+        rule: dict[str, Any] = {"operation": "chaos.quick", "arguments": {"value": draw.randrange(1_000_000)}}
         rule |= {"name": label, "every_x_hours": 1, "starts_at": _from_now(start)}
         if draw.random() < 0.3:
             rule["schedule_x_times"] = draw.randint(1, 3)

@@ -24,7 +24,7 @@ class _Messages:
 
     def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
         """The messages that have begun with this data, by type and the first bytes of their body."""
-        found = []
+        found: list[tuple[bytes, bytes]] = []
         self._buffer += data
         while True:
             dropped = min(self._skip, len(self._buffer))

@@ -36,7 +36,7 @@ class Stage:
     def gates(self) -> Gates:
         return Gates(self.cluster.folder / "gates")
 
-    def play(self, story: Callable[["Stage"], None]) -> History:
+    def play(self, story: Callable[["Stage"], object]) -> History:
         """Play it, and hand over what it left behind."""
         try:
             story(self)
@@ -103,7 +103,7 @@ class Stage:
         if answer.outcome is not Outcome.OK:
             raise RuntimeError(f"the batch was not taken: {answer.status} {answer.body}")
         ids = tuple(task["task_id"] for task in answer.body["tasks"])
-        facts = {
+        facts: dict[str, Any] = {
             "begun": answer.begun,
             "ended": answer.ended,
             "outcome": answer.outcome,
@@ -254,6 +254,23 @@ def two_ticks(stage: Stage) -> None:
     stage.wait_at_most(4.0, lambda: len(stage.gates.waiting("tick")) == 2)
     stage.gates.open("tick")
     stage.until(lambda: _fired(stage), "the occurrence")
+
+
+def killed_worker(stage: Stage) -> float:
+    """A worker is killed while it runs a task; seconds until the task is begun again."""
+    stage.start(one("scheduler"), one("worker", workers=2))
+    task_id = stage.submit("chaos.slow", seconds=1.0)
+    stage.until(lambda: runners(stage, task_id), "the first attempt")
+    name, killed_at = "worker", time.monotonic()
+    for pid in [
+        *children(stage.cluster.roles.roles[name].popen.pid),
+        stage.cluster.roles.roles[name].popen.pid,
+    ]:
+        send(pid, signal.SIGKILL)
+    stage.cluster.wait(lambda: len(runners(stage, task_id)) == 2, "the second attempt", 60)
+    seconds = time.monotonic() - killed_at
+    stage.until(lambda: stage.is_over(task_id), "the end")
+    return seconds
 
 
 def _fired(stage: Stage) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from launcher.layout import PROJECT_DIR
 from tests.chaos.checker import standstills
@@ -128,7 +129,14 @@ def record(
 ) -> None:
     """Add a row below the marker of the document, which is made if it is missing."""
     figures = counts(history, violations)
-    cells = (date, cluster.broker.name, plan.seed, f"{plan.seconds:g}", f"{plan.rate:g}", figures["tasks"])
+    cells: tuple[Any, ...] = (
+        date,
+        cluster.broker.name,
+        plan.seed,
+        f"{plan.seconds:g}",
+        f"{plan.rate:g}",
+        figures["tasks"],
+    )
     cells += (len(history.faults), *(figures[name] for name in ("lost", "twice", "late", "violations")))
     row = "| " + " | ".join(map(str, cells)) + " |\n"
     path.parent.mkdir(exist_ok=True)

@@ -137,6 +137,11 @@ def test_a_refused_submission_that_happened_is_caught() -> None:
     assert kinds(good(calls=[refused, good().calls[1]])) == {"torn"}
 
 
+def test_more_tasks_than_were_submitted_are_caught() -> None:
+    twin = replace(good().tasks[0], task_id="task-3")
+    assert "created_twice" in kinds(good(tasks=[*good().tasks, twin]))
+
+
 def test_one_task_for_two_submissions_is_caught() -> None:
     assert "same_task" in kinds(good(calls=[*good().calls, a_call(label="b")]))
 

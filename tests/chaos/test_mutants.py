@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos import roles
-from tests.chaos.checker import check
+from tests.chaos.checker import RECOVERY_SECONDS, check
 from tests.chaos.cluster import Cluster, running
 from tests.chaos.mutants import MUTANTS
-from tests.chaos.scenarios import SCENARIOS, Stage
+from tests.chaos.scenarios import SCENARIOS, Stage, killed_worker
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
@@ -52,6 +52,15 @@ def test_a_mutant_is_caught(clean_cluster: Cluster, name: str) -> None:
 def test_the_same_story_without_the_mutant_breaks_no_promise(clean_cluster: Cluster, name: str) -> None:
     story, _ = SCENARIOS[name]
     assert check(Stage(clean_cluster, None).play(story)) == []
+
+
+def test_a_killed_workers_task_is_begun_again_within_the_lease_and_half_a_minute(
+    clean_cluster: Cluster,
+) -> None:
+    waits: list[float] = []
+    history = Stage(clean_cluster, None).play(lambda stage: waits.append(killed_worker(stage)))
+    assert check(history) == []
+    assert waits[0] <= clean_cluster.lease_seconds + RECOVERY_SECONDS
 
 
 def test_each_mutant_has_its_story() -> None:

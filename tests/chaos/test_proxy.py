@@ -78,10 +78,12 @@ class EchoServer:
         return await asyncio.open_connection(sock=here)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(4096):
-            self.heard.append(data)
-            writer.write(ready(b"I"))
-        writer.close()
+        try:
+            while data := await reader.read(4096):
+                self.heard.append(data)
+                writer.write(ready(b"I"))
+        finally:
+            writer.transport.abort()
 
 
 @pytest.fixture

@@ -23,7 +23,15 @@ class Answer:
     body: Any = None
 
 
-def request(port: int, method: str, path: str, body: Any = None, timeout: float = TIMEOUT_SECONDS) -> Answer:
+def request(
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    headers: dict[str, str] | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Answer:
     """Send one request; never raises for what the network or the service does."""
     begun = time.time()
     status, decoded = None, None
@@ -35,7 +43,7 @@ def request(port: int, method: str, path: str, body: Any = None, timeout: float 
             # Nothing was sent.
             return Answer(Outcome.FAILED, begun, time.time())
         data = None if body is None else json.dumps(body)
-        connection.request(method, path, data, {"Content-Type": "application/json"})
+        connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
         response = connection.getresponse()
         text = response.read()
         status, decoded = response.status, json.loads(text) if text else None
