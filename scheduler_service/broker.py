@@ -4,7 +4,6 @@ from typing import Any
 
 # Without a bound, kombu tries to connect for ever inside the first publish.
 _CONNECT_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-# Two seconds: a submitter waits for its ring, and is promised an answer within 2.5 s.
 _AMQP = {"confirm_publish": True, "read_timeout": 2, "write_timeout": 2}
 _REDIS = {
     # Without these a publish to a stopped Redis hangs for ever, even with retry=False.

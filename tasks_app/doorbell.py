@@ -6,9 +6,13 @@ bounded: a queue that has enough of them waiting gets no more, so a night withou
 
 import logging
 import time
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any
 
-from celery import current_app
+from celery import Celery, current_app
 from django.conf import settings
+from kombu import Connection, pools
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +20,9 @@ DRAIN = "tasks_app.tasks.drain"
 SHARED_QUEUE = "tasks"
 MAX_WAITING_RINGS = 64
 """More rings than this wake no more workers; they only fill the broker."""
+
+PATIENCE = 1.0
+"""Seconds to wait for the broker at each step."""
 
 PAUSE_AFTER_FAILURE = 1.0
 """Seconds without a try after the broker failed: submitters must not each wait for the same timeout."""
@@ -40,12 +47,8 @@ def ring_if_quiet(queue: str) -> None:
 
 def waiting(name: str) -> int:
     """How many messages wait in a Celery queue. Raises the broker's errors."""
-    with current_app.pool.acquire(
-        block=True, timeout=settings.CELERY_BROKER_POOL_ACQUIRE_TIMEOUT
-    ) as connection:
-        # Declared, not only looked up: RabbitMQ closes the channel over a passive look at a missing queue.
-        queue = current_app.amqp.queues[name].bind(connection.default_channel)
-        return int(queue.queue_declare().message_count)
+    with _producer() as producer:
+        return _depth(name, producer)
 
 
 def broker_is_reachable() -> bool:
@@ -66,14 +69,36 @@ def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
     if not settings.CONFIG.has_broker or time.monotonic() < _quiet_until:
         return False
     try:
-        if waiting(queue) >= most:
-            return False
-        current_app.send_task(task, args=arguments, queue=queue, ignore_result=True)
+        with _producer() as producer:
+            if _depth(queue, producer) >= most:
+                return False
+            current_app.send_task(task, args=arguments, queue=queue, ignore_result=True, producer=producer)
     except Exception as error:  # any transport's own errors
         _quiet_until = time.monotonic() + PAUSE_AFTER_FAILURE
         logger.warning("Could not send %s to queue %s: %s", task, queue, error)
         return False
     return True
+
+
+def _producer() -> AbstractContextManager[Any]:
+    """A producer of a pool of its own: those of Celery have more patience than a submitter."""
+    pool = pools.producers[_connection(current_app._get_current_object())]
+    producer: AbstractContextManager[Any] = pool.acquire(block=True, timeout=PATIENCE)
+    return producer
+
+
+@lru_cache(maxsize=4)
+def _connection(app: Celery) -> Connection:
+    # kombu tries twice to connect: both tries must fit into the 2.5 s in which a submitter is answered.
+    limits = ("socket_timeout", "socket_connect_timeout", "read_timeout", "write_timeout")
+    options = {**app.conf.broker_transport_options, **dict.fromkeys(limits, PATIENCE)}
+    return app.connection_for_write(connect_timeout=PATIENCE, transport_options=options)
+
+
+def _depth(name: str, producer: Any) -> int:
+    # Declared, not only looked up: RabbitMQ closes the channel over a passive look at a missing queue.
+    queue = current_app.amqp.queues[name].bind(producer.channel)
+    return int(queue.queue_declare().message_count)
 
 
 def _send(queue: str, most: int) -> None:

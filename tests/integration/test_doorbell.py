@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from celery import Celery
 from celery.beat import ScheduleEntry
+from celery.local import Proxy
 from celery.schedules import schedule
 
 from scheduler_service import beat, broker
@@ -34,7 +35,7 @@ def app_on(url: str) -> Celery:
 def using(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[Celery]:
     monkeypatch.undo()  # the recording of rings: here they are sent
     app = app_on(url)
-    monkeypatch.setattr(doorbell, "current_app", app)
+    monkeypatch.setattr(doorbell, "current_app", Proxy(lambda: app))
     monkeypatch.setattr(doorbell, "SHARED_QUEUE", QUEUE)
     monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
     try:
