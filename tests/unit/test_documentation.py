@@ -100,7 +100,14 @@ def subclasses(parent: type[Any]) -> Iterator[type[Any]]:
 
 
 def codes_of_the_code() -> set[str]:
-    raised = [UnknownOperation("…"), InvalidExpression("…"), TimeLimitExceeded(), Cancelled(), ValueError(), failures.WorkerStopped()]
+    raised = [
+        UnknownOperation("…"),
+        InvalidExpression("…"),
+        TimeLimitExceeded(),
+        Cancelled(),
+        ValueError(),
+        failures.WorkerStopped(),
+    ]
     codes = {failures.describe(error)["code"] for error in raised}
     codes |= {kind.code for kind in (DoNotRetry, RetryAt, *subclasses(DoNotRetry))}
     # What the store writes itself, without an exception.
