@@ -173,7 +173,7 @@ def running(
 ) -> Iterator[Cluster]:
     """A cluster, and its end whatever happens. Raises Missing.
 
-    Its folder with the logs is left if `keep` says so, or if something goes wrong.
+    Its folder with the logs is left if `keep` says so, or if something goes wrong; not after an interruption.
     """
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     folder.chmod(0o755)  # PostgreSQL's socket lies in it, and the server runs as another user
@@ -187,7 +187,7 @@ def running(
             cluster.close()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-    except Missing:
+    except (Missing, KeyboardInterrupt, SystemExit):
         shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from tests.chaos import summary
 from tests.chaos.harness import Plan
 from tests.chaos.history import Fault, Run, Violation
-from tests.chaos.test_checker import TASK, a_run, changes, good
+from tests.chaos.samples import TASK, a_run, changes, good
 
 PLAN = Plan(seconds=5, seed="7")
 CLUSTER = cast(Any, SimpleNamespace(broker=SimpleNamespace(name="redis")))
