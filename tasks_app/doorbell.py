@@ -92,7 +92,8 @@ def _connection(app: Celery) -> Connection:
     # kombu tries twice to connect: both tries must fit into the 2.5 s in which a submitter is answered.
     limits = ("socket_timeout", "socket_connect_timeout", "read_timeout", "write_timeout")
     options = {**app.conf.broker_transport_options, **dict.fromkeys(limits, PATIENCE)}
-    return app.connection_for_write(connect_timeout=PATIENCE, transport_options=options)
+    connection: Connection = app.connection_for_write(connect_timeout=PATIENCE, transport_options=options)
+    return connection
 
 
 def _depth(name: str, producer: Any) -> int:
