@@ -89,7 +89,7 @@ _ATTEMPT = """
 INSERT INTO tasks_attempt
     (task_id, number, fence, worker, started_at, finished_at, runtime_seconds, outcome, error)
 SELECT t.task_id, t.attempt, t.fence, t.worker, t.started_at, {now}, g.runtime, g.outcome, g.error
-FROM {source} t JOIN given g ON g.task_id = t.task_id
+FROM {source} t JOIN given g ON g.task_id = t.task_id AND g.fence = t.fence
 """
 _RELEASE = """
 UPDATE tasks_task AS t SET

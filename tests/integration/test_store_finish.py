@@ -61,6 +61,16 @@ def test_finishing_the_same_claim_twice_changes_nothing_the_second_time():
     assert Attempt.objects.count() == 1
 
 
+def test_a_stale_ending_does_not_keep_the_fresh_one_of_the_same_task_from_being_written():
+    (task_id,) = create()
+    (stale,) = claim()
+    store.release([stale], at(1))
+    (fresh,) = claim(now=at(2))
+    assert store.finish([ending(stale, result="stale"), ending(fresh, result="fresh")], at(3)) == {task_id}
+    assert Task.objects.get(task_id=task_id).result == "fresh"
+    assert [attempt.fence for attempt in Attempt.objects.all()] == [fresh.fence]
+
+
 def test_a_retry_waits_as_long_as_its_ending_says():
     (task_id,) = create()
     store.finish([ending(claim()[0], Status.RETRY, wait_seconds=7.5, error={"code": "x"})], at(1))
