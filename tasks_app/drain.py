@@ -76,6 +76,8 @@ class Worker:
             self.runner, self.store, close_connection=close_connection, stopping_for=stopping_for
         )
         self.watchdog.start()
+        # Claims whose handlers began and whose endings are not known to be written: only a rescue may end them.
+        self._begun: set[tuple[UUID, int]] = set()
         self.claim_size = ClaimSize(config.claim_size, config.slice_seconds)
 
     def drain(self, queue: str, hostname: str, seconds: float) -> int:
@@ -107,13 +109,18 @@ class Worker:
                     queue, name, self.claim_size.rows, lease_seconds=lease, slow=operations.slow_names()
                 )
         except AWAY:
-            # The claim may have been committed before its answer was lost: this process holds nothing now, so
-            # whatever stands in its name is given back, and costs neither a lease's time nor an attempt.
             logger.warning("A claim was not answered; giving back what it may have taken", exc_info=True)
             connection.close()
-            patiently(lambda: store.release(store.held_by(name)), claimed_at + lease)
+            patiently(lambda: self._give_back(name), claimed_at + lease)
             return None
         return Slice(claims, claimed_at) if claims else None
+
+    def _give_back(self, name: str) -> None:
+        # The claim may have been committed before its answer was lost. What stands in this process's name and was
+        # not begun by it costs neither a lease's time nor an attempt.
+        store.release(
+            [claim for claim in store.held_by(name) if (claim.task_id, claim.fence) not in self._begun]
+        )
 
     def _run(self, slice_: Slice, events: TaskEvents) -> list[Ending]:
         begun_at = time.monotonic()
@@ -124,8 +131,12 @@ class Worker:
             self.watchdog.rest()
         self.claim_size.learn(len(slice_.claims), time.monotonic() - begun_at)
         endings = slice_.take_unwritten()
+        waiting = slice_.take_waiting()
+        # First, because the writes below may give up.
+        self._begun |= {(claim.task_id, claim.fence) for claim in slice_.begun}
         patiently(lambda: self.store.finish(endings), slice_.renewed_at + settings.CONFIG.lease_seconds)
-        if waiting := slice_.take_waiting():
+        self._begun -= {(item.claim.task_id, item.claim.fence) for item in slice_.endings}
+        if waiting:
             patiently(lambda: self.store.release(waiting), slice_.claimed_at + settings.CONFIG.lease_seconds)
         events.ran(slice_.endings)
         return slice_.endings
@@ -173,5 +184,10 @@ def worker() -> Worker:
 
 
 def _wake_another(queue: str) -> None:
-    if store.has_pending(queue):
-        doorbell.ring(queue)
+    try:
+        if store.has_pending(queue):
+            doorbell.ring(queue)
+    except AWAY:
+        # Never let it cost a claim that was made already; the sweeper rings as well.
+        logger.warning("Could not look for more work in queue %s", queue, exc_info=True)
+        connection.close()

@@ -106,7 +106,7 @@ class Runner:
             return False
         # From here, not from the claim: its statement may have waited long for SQLite's one writer, and rows that
         # are released for that would start after less urgent ones of another process.
-        return slice_.begun == 0 or self.clock() - begun_at < self.limits.slice_seconds
+        return not slice_.begun or self.clock() - begun_at < self.limits.slice_seconds
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         pending, self._pending = self._pending, None

@@ -36,7 +36,7 @@ class Slice:
         self.lock = threading.RLock()
         self.claimed_at = claimed_at
         self.renewed_at = claimed_at
-        self.begun = 0
+        self.begun: list[Claim] = []
         self.running: Running | None = None
         self.claims = list(claims)
         self.endings: list[Ending] = []
@@ -48,8 +48,9 @@ class Slice:
         with self.lock:
             if not self._waiting:
                 return None
-            self.begun += 1
-            self.running = _running(self._waiting.popleft(), now)
+            claim = self._waiting.popleft()
+            self.begun.append(claim)
+            self.running = _running(claim, now)
             return self.running
 
     def end(self, ending: Ending | None) -> None:

@@ -139,6 +139,35 @@ def test_a_claim_whose_answer_was_lost_is_given_back_with_its_attempt(worker, mo
     assert worker.drain("tasks", "w@host", seconds=60) == 1
 
 
+def test_what_a_handler_began_is_not_given_back_with_its_attempt(worker, monkeypatch):
+    """Else its next run would have the same number, and runs would not be bounded."""
+    (task_id,) = create(new_task(), now=None)
+
+    def give_up(*args: Any) -> None:
+        raise OperationalError("gone for longer than the lease")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drain, "patiently", give_up)
+        with pytest.raises(OperationalError):
+            worker.drain("tasks", "w@host", seconds=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "claim", give_up_claiming)
+        assert worker.drain("tasks", "w@host", seconds=60) == 0
+    task = Task.objects.get(task_id=task_id)
+    assert (task.status, task.attempt) == ("STARTED", 1)
+
+
+def give_up_claiming(*args: Any, **kwargs: Any) -> None:
+    raise OperationalError("server closed the connection unexpectedly")
+
+
+def test_a_database_that_goes_away_after_a_claim_does_not_cost_the_claim(worker, monkeypatch):
+    (task_id,) = create(new_task(), now=None)
+    monkeypatch.setattr(store, "has_pending", give_up_claiming)
+    worker.drain("tasks", "w@host", seconds=60)
+    assert status_of(task_id) == "SUCCESS"
+
+
 def test_no_signal_strikes_while_a_result_is_written(worker, monkeypatch):
     create(new_task(), now=None)
     struck: list[str] = []
