@@ -150,8 +150,8 @@ class Proxy:
         self._links.add(link)
         try:
             await asyncio.gather(self._forth(reader, link), self._back(server_reader, link))
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, RuntimeError, asyncio.IncompleteReadError):
+            pass  # RuntimeError: asyncio's word for a write to a link that was half-closed
         finally:
             self._links.discard(link)
             link.cut()
