@@ -61,7 +61,7 @@ def test_a_task_whose_process_is_killed_ends_on_its_next_attempt(service: Servic
     (task_id,) = service.submit({"operation": "debug.sleep", "arguments": {"seconds": 2}})
     with service.with_processes("worker"):
         wait_for(lambda: service.task(task_id)["status"] == "STARTED", "the first attempt")
-        process = int(service.task(task_id)["attempts"][0]["worker"].rpartition("/")[2])
+        process = int(service.task(task_id)["attempts"][0]["worker"].rpartition("/")[2].partition("-")[0])
         os.kill(process, signal.SIGKILL)
         wait_for(all_ended(service, [task_id]), "the second attempt")
     task = service.task(task_id)
