@@ -4,6 +4,8 @@ No broker and no second process takes part, yet it stands with the integration t
 only this folder runs on SQLite and on PostgreSQL.
 """
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -17,6 +19,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # Ten per round: after ten examples Hypothesis mostly varies what it had, and a fresh round finds more.
 SETTINGS = settings(
     deadline=None,
+    # CI repeats itself; a developer's run explores.
+    derandomize=bool(os.environ.get("CI")),
     suppress_health_check=list(HealthCheck),
     database=None,
     stateful_step_count=50,
