@@ -23,6 +23,10 @@ SWEEP_SLICE = 1000
 """Rows per transaction of a sweep: small enough that no lock is held long."""
 
 
+PRUNE_SLICE = 250
+"""Rows per transaction of a pruning. Deleting writes more than an update does: 1,000 took up to 175 ms."""
+
+
 def database_now() -> datetime:
     """The database's clock, aware, UTC."""
     return sql.clock()
@@ -153,7 +157,7 @@ def rescue(
     return finish(endings, now)
 
 
-def prune(status: Status, before: datetime, limit: int = SWEEP_SLICE) -> int:
+def prune(status: Status, before: datetime, limit: int = PRUNE_SLICE) -> int:
     """Delete terminal tasks of one status that finished before a moment, with their attempts; how many."""
     with transaction.atomic():
         old = Task.objects.filter(status=status, finished_at__isnull=False, finished_at__lt=before)

@@ -13,6 +13,8 @@ from tasks_app.rescue import Rescuer
 
 MOST_SLICES = 20
 """Slices per call of a sweep: the next call comes within a second, and another sweep may wait behind this one."""
+MOST_PRUNINGS = 80
+"""Slices per status of one pruning: 20,000 tasks a minute."""
 
 
 rescuer = Rescuer()
@@ -52,8 +54,8 @@ def prune() -> None:
     }
     now = store.database_now()
     for status, kept in days.items():
-        for _ in range(MOST_SLICES if kept else 0):
-            if store.prune(status, now - timedelta(days=kept)) < store.SWEEP_SLICE:
+        for _ in range(MOST_PRUNINGS if kept else 0):
+            if store.prune(status, now - timedelta(days=kept)) < store.PRUNE_SLICE:
                 break
     for _ in range(MOST_SLICES):
         if not idempotency.prune(now - timedelta(hours=config.idempotency_hours)):
