@@ -10,14 +10,14 @@ WORKDIR /app
 FROM base AS requirements
 RUN python -m venv /opt/venv
 COPY requirements/runtime.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+RUN --mount=type=cache,target=/var/cache/pip \
+    pip install --cache-dir /var/cache/pip --disable-pip-version-check --require-hashes -r requirements/runtime.lock
 
 # For `docker compose --profile dev`: the project is mounted, nothing is copied.
 FROM requirements AS dev
 COPY requirements/dev.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --require-hashes -r requirements/dev.lock
+RUN --mount=type=cache,target=/var/cache/pip \
+    pip install --cache-dir /var/cache/pip --disable-pip-version-check --require-hashes -r requirements/dev.lock
 CMD ["sleep", "infinity"]
 
 FROM base AS runtime
