@@ -119,8 +119,10 @@ WITH RECURSIVE q(queue) AS (
 _COMMON = {
     # Hiding the status from the planner keeps it from ANDing a bitmap of all STARTED rows into a lookup by key.
     "mine": "t.task_id = g.task_id AND coalesce(t.status, '') = 'STARTED' AND t.fence = g.fence",
-    "next_status": """CASE WHEN g.status = 'RETRY' AND t.cancel_requested_at IS NOT NULL THEN 'CANCELLED'
-        ELSE g.status END""",
+    # The cancellation may have come after a rescuer looked: a lost attempt then ends as it would have with the look
+    # after it. What a worker's own handler failed for good stays an ERROR.
+    "next_status": """CASE WHEN t.cancel_requested_at IS NOT NULL AND (g.status = 'RETRY' OR g.outcome = 'LOST')
+        THEN 'CANCELLED' ELSE g.status END""",
 }
 _POSTGRES = _COMMON | {
     "new": f"jsonb_to_recordset(%(given)s::jsonb) AS n({', '.join(f'{name} {kind}' for name, kind in NEW.items())})",

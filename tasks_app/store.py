@@ -149,7 +149,7 @@ def rescue(
 ) -> set[UUID]:
     """Take tasks from workers whose lease ran out: RETRY, or ERROR when attempts or crashes are spent.
 
-    The lease is checked again in the write itself.
+    CANCELLED if somebody asked for that. Lease and cancellation are checked again in the write itself.
     """
     moment = now or database_now()
     lost = Task.objects.filter(status=Status.STARTED, lease_expires_at__lt=moment)[:limit]

@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from tasks_app import store
-from tasks_app.lifecycle import Outcome, Status
+from tasks_app.lifecycle import MAX_CRASHES, Outcome, Status
 from tasks_app.models import Attempt, Task
 from tests.integration.helpers import LEASE, at, claim, create, ending, new_task, status_of
 
@@ -145,6 +145,33 @@ def test_a_task_that_keeps_killing_its_worker_ends_as_error_with_attempts_left()
         now += 100
     assert status_of(task_id) == "ERROR"
     assert Attempt.objects.filter(task_id=task_id).count() == 3
+
+
+@pytest.mark.parametrize("spent", [{"max_attempts": 1}, {"crashes": MAX_CRASHES - 1}])
+def test_a_cancel_between_a_rescuers_look_and_its_write_ends_a_spent_task_as_cancelled(spent, monkeypatch):
+    (task_id,) = create()
+    claim()
+    Task.objects.filter(task_id=task_id).update(**spent)
+    finish = store.finish
+
+    def finish_after_a_cancel(endings, now):
+        assert [item.status for item in endings] == ["ERROR"]
+        assert store.cancel([task_id], now) == {task_id}
+        return finish(endings, now)
+
+    monkeypatch.setattr(store, "finish", finish_after_a_cancel)
+    assert rescue(at(LEASE + 1)) == {task_id}
+    assert status_of(task_id) == "CANCELLED"
+    assert [attempt.outcome for attempt in Attempt.objects.all()] == ["LOST"]
+
+
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.LOST, Outcome.SUCCESS, Outcome.CANCELLED}))
+def test_an_error_for_good_that_its_own_worker_wrote_stands_against_a_cancellation(outcome):
+    (task_id,) = create()
+    (held,) = claim()
+    store.cancel([task_id], at(1))
+    store.finish([ending(held, Status.ERROR, outcome=outcome)], at(2))
+    assert status_of(task_id) == "ERROR"
 
 
 def test_a_terminal_row_refuses_every_change_whoever_writes():

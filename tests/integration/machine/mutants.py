@@ -38,6 +38,11 @@ EDITS: dict[str, Edit] = {
     ),
     "rescue does not count crashes": ("_FINISH", "WHEN g.outcome = 'LOST' THEN 1", "WHEN false THEN 1"),
     "finish retries what was cancelled": ("_FINISH", "status = {next_status}", "status = g.status"),
+    "rescue fails what was cancelled since it looked": (
+        "_FINISH",
+        "status = {next_status}",
+        "status = CASE WHEN g.status = 'RETRY' THEN {next_status} ELSE g.status END",
+    ),
     "finish records no attempt": ("_ATTEMPT", "ON g.task_id", "ON g.task_id <> g.task_id AND g.task_id"),
     "claim takes what has expired": ("_CLAIM", "expires_at > {now}", "expires_at IS NOT NULL"),
     "claim does not heed priorities": (

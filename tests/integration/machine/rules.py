@@ -156,11 +156,11 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(self.holding.values()))
     @rule(
         picks=PICKS,
-        verb=st.sampled_from(["heartbeat", "finish", "release", "rescue"]),
+        verb=st.sampled_from(["heartbeat", "finish", "release", "rescue", "cancel"]),
         late=st.sampled_from([True, True, False]),
     )
     def race_a_rescue(self, picks: list[int], verb: str, late: bool) -> None:
-        """A worker comes back, or a second rescuer, after a rescuer has looked and before it writes."""
+        """A worker comes back, a second rescuer or a client, after a rescuer has looked and before it writes."""
         driver = self.driver
         claims = [item for held in self.holding.values() for item in held]
         driver.advance(60.001 if late else 1)
@@ -170,6 +170,7 @@ class StoreMachine(RuleBasedStateMachine):
             "finish": partial(driver.finish, [success(some[0])]),
             "release": partial(driver.release, some),
             "rescue": driver.rescue,
+            "cancel": partial(driver.cancel, [item.task_id for item in some]),
         }
         driver.rescue(others[verb])
 
