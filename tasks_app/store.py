@@ -68,9 +68,12 @@ def claim(
 def finish(endings: Sequence[Ending], now: datetime | None = None) -> set[UUID]:
     """Write results and attempts of the claims that still hold; the ids of those tasks.
 
-    A stale worker's ending is dropped: its fence was raised by the claim that followed.
+    A stale worker's ending is dropped: its fence was raised by the claim that followed. Of several endings of one
+    claim the first is written.
     """
-    return sql.finish([rows.ending_columns(item) for item in endings], now) if endings else set()
+    # Two of them in one statement would record the attempt twice, and the whole write would be refused.
+    first = {(item.claim.task_id, item.claim.fence): item for item in reversed(endings)}
+    return sql.finish([rows.ending_columns(item) for item in first.values()], now) if first else set()
 
 
 def release(claims: Sequence[Claim], now: datetime | None = None) -> set[UUID]:

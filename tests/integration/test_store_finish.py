@@ -61,6 +61,19 @@ def test_finishing_the_same_claim_twice_changes_nothing_the_second_time():
     assert Attempt.objects.count() == 1
 
 
+def test_of_two_endings_of_one_claim_in_one_call_the_first_is_kept_and_the_rest_is_written():
+    (twice, once) = create(new_task(), new_task())
+    claims = {item.task_id: item for item in claim()}
+    endings = [
+        ending(claims[twice], result="first"),
+        ending(claims[once], result="other"),
+        ending(claims[twice], Status.RETRY, wait_seconds=1),
+    ]
+    assert store.finish(endings, at(1)) == {twice, once}
+    assert dict(Task.objects.values_list("task_id", "result")) == {twice: "first", once: "other"}
+    assert sorted(attempt.outcome for attempt in Attempt.objects.all()) == ["SUCCESS", "SUCCESS"]
+
+
 def test_a_stale_ending_does_not_keep_the_fresh_one_of_the_same_task_from_being_written():
     (task_id,) = create()
     (stale,) = claim()

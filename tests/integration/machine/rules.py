@@ -24,7 +24,7 @@ MORE_FAULTS = st.sampled_from([None] * 3 + POINTS)
 PICK = st.integers(0, 11)
 PICKS = st.lists(PICK, min_size=1, max_size=3, unique=True)
 VERBS = st.sampled_from(["finish", "release", "heartbeat", "progress"])
-IS_CANCELLED = st.sampled_from([False, False, True])
+SOMETIMES = st.sampled_from([False, False, True])
 AGES = st.sampled_from([-1, -1, -1, 0, 60])
 LEASES = st.sampled_from([5.0, 30.0, 60.0])
 OUTCOMES = st.sampled_from(
@@ -90,17 +90,25 @@ class StoreMachine(RuleBasedStateMachine):
         self._claim(_picked(self._queues(), pick), worker, limit, lease, fault)
 
     @precondition(lambda self: any(self.holding.values()))
-    @rule(picks=PICKS, outcomes=ENDS, is_cancelled=IS_CANCELLED, fault=FAULTS)
+    @rule(picks=PICKS, outcomes=ENDS, is_cancelled=SOMETIMES, is_doubled=SOMETIMES, fault=FAULTS)
     def finish(
-        self, picks: list[int], outcomes: list[tuple[Outcome, bool]], is_cancelled: bool, fault: Fault | None
+        self,
+        picks: list[int],
+        outcomes: list[tuple[Outcome, bool]],
+        is_cancelled: bool,
+        is_doubled: bool,
+        fault: Fault | None,
     ) -> None:
         claims = self._part_with(picks)
         if is_cancelled:
             self.driver.cancel([item.task_id for item in claims])
-        self.driver.finish([_ending(*pair) for pair in zip(claims, outcomes, strict=False)], fault)
+        endings = [_ending(*pair) for pair in zip(claims, outcomes, strict=False)]
+        if is_doubled:
+            endings.append(_ending(claims[0], outcomes[-1]))
+        self.driver.finish(endings, fault)
 
     @precondition(lambda self: any(self.holding.values()))
-    @rule(picks=PICKS, is_cancelled=IS_CANCELLED, fault=FAULTS)
+    @rule(picks=PICKS, is_cancelled=SOMETIMES, fault=FAULTS)
     def release(self, picks: list[int], is_cancelled: bool, fault: Fault | None) -> None:
         claims = self._part_with(picks)
         if is_cancelled:
