@@ -8,8 +8,14 @@ import pytest
 
 from scheduler_service.config import PROJECT_DIR
 
-PURE = ("tasks_app/lifecycle.py", "schedules_app/recurrence.py")
-FOREIGN_TO_PURE = {"django", "celery", "rest_framework", "dateutil", "time", "random", "tasks_app", "os"}
+PURE = (
+    "tasks_app/lifecycle.py",
+    *sorted(
+        str(path.relative_to(PROJECT_DIR))
+        for path in (PROJECT_DIR / "schedules_app" / "recurrence").glob("*.py")
+    ),
+)
+FOREIGN_TO_PURE = {"django", "celery", "rest_framework", "time", "random", "tasks_app", "os"}
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "fromtimestamp"}
 
 

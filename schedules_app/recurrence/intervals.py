@@ -1,11 +1,7 @@
-"""When a schedule occurs: pure functions of a rule and of times that the caller gives. No Django, no clock.
+"""Interval rules: occurrence n is a closed formula of the anchor `starts_at`.
 
-Occurrence n of an interval rule is a closed formula of its anchor `starts_at`: n times the days are added to
-the anchor's wall-clock time in the rule's zone, then n times the hours, minutes and seconds as elapsed time.
-So nothing drifts, and the next occurrence costs the same whatever the schedule's age.
-
-Every time that goes in or out is aware; what comes out is in UTC. The only exception raised is
-`InvalidRecurrence`; a rule that runs past the end of the calendar simply has no further occurrence.
+n times the days are added to the anchor's wall-clock time in the rule's zone, then n times the hours, minutes and
+seconds as elapsed time. So nothing drifts, and the next occurrence costs the same whatever the schedule's age.
 """
 
 import zoneinfo
@@ -13,88 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 
-EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
-LATEST = datetime(9999, 12, 29, tzinfo=UTC)
-"""Two days inside the calendar's ends, so that every zone can show every accepted time."""
-
-MOST_SECONDS = 100 * 36_525 * 864
-"""Longest interval in each column: 100 years of 365.25 days."""
-
-UNIT_SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
-
-
-class InvalidRecurrence(Exception):
-    """The rule cannot be followed; `field` names the column at fault, `message` says what would do."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
-
-
-@lru_cache(maxsize=1)
-def known_zones() -> frozenset[str]:
-    """The IANA names that are accepted: those that mean the same on every machine."""
-    return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """An interval rule; at least one of its four units is given and what is given adds up per step.
-
-    `ends_at` is inclusive. Raises InvalidRecurrence for anything that cannot be followed.
-    """
-
-    starts_at: datetime
-    timezone: str = "UTC"
-    ends_at: datetime | None = None
-    days: int | None = None
-    hours: int | None = None
-    minutes: int | None = None
-    seconds: int | None = None
-
-    def __post_init__(self) -> None:
-        for unit in UNIT_SECONDS:
-            _check_interval(unit, getattr(self, unit))
-        if not any((self.days, self.hours, self.minutes, self.seconds)):
-            raise InvalidRecurrence("every_x_days", "give at least one of every_x_days and every_x_hours")
-        if not isinstance(self.timezone, str) or self.timezone not in known_zones():
-            raise InvalidRecurrence(
-                "timezone", f"{self.timezone!r} is no IANA zone; use one like Europe/Berlin"
-            )
-        object.__setattr__(self, "starts_at", _in_calendar("starts_at", self.starts_at))
-        if self.ends_at is not None:
-            object.__setattr__(self, "ends_at", _in_calendar("ends_at", self.ends_at))
-            if self.ends_at < self.starts_at:
-                raise InvalidRecurrence(
-                    "ends_at", "lies before starts_at; give a later time, or null for no end"
-                )
-
-
-def _check_interval(unit: str, value: object) -> None:
-    if value is None:
-        return
-    most = min(MOST_SECONDS // UNIT_SECONDS[unit], 2**31 - 1)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise InvalidRecurrence(f"every_x_{unit}", f"use a whole number from 1 to {most}")
-
-
-def _in_calendar(field: str, value: datetime) -> datetime:
-    moment = _utc(field, value)
-    if not EARLIEST <= moment <= LATEST:
-        raise InvalidRecurrence(field, f"use a time between {EARLIEST:%Y-%m-%d} and {LATEST:%Y-%m-%d}")
-    return moment
-
-
-def _utc(field: str, value: datetime) -> datetime:
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise InvalidRecurrence(field, "use a date and time with an offset from UTC")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise InvalidRecurrence(field, "lies outside of the calendar") from None
+from schedules_app.recurrence.base import EARLIEST, LATEST, Rule
+from schedules_app.recurrence.base import in_utc as _utc
 
 
 def resolve(wall: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
