@@ -22,7 +22,7 @@ SOCKET_PATH_LIMIT = 100
 
 @dataclass(frozen=True)
 class DataFolder:
-    """One instance's files. Only the database and Flower's password outlive a clean stop."""
+    """One instance's files. The database, its empty lock file and Flower's password outlive a clean stop."""
 
     path: Path
 

@@ -6,13 +6,16 @@ the bytes that were sent, compressed: the rows may change or be pruned while the
 
 import hashlib
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from django.db import connection, transaction
 from django.db.models.functions import Length
 
-from tasks_app import sql
+from tasks_app import keylocks, sql
 from tasks_app.models import IdempotencyKey
 
 PRUNE_SLICE = 1000
@@ -47,17 +50,20 @@ def find(key: Key) -> Kept | None:
     return Kept(row[0], row[1], zlib.decompress(row[2]), row[3]) if row else None
 
 
-def hold(key: Key) -> bool:
-    """Take the key until the current transaction ends; False, at once, when another transaction has it.
+@contextmanager
+def hold(key: Key) -> Iterator[bool]:
+    """Take the key while the block runs; False, at once, when another request has it.
 
-    What that one has committed is visible to the next statement after it let go. SQLite's transactions are alone
-    already.
+    The key is free again when its holder is done, failed, or died. On PostgreSQL the block is one transaction; what
+    another one has committed before it let go is visible to the first statement here.
     """
-    if connection.vendor != "postgresql":
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_number(key)])
-        return bool(cursor.fetchone()[0])
+    if connection.vendor == "postgresql":
+        with transaction.atomic():
+            yield _advise(key)
+    else:
+        # Not by a transaction: SQLite's others would wait for this one, and so would who asks for the key.
+        with keylocks.hold(_lock_file(), _number(key) % 2**63) as is_held:
+            yield is_held
 
 
 def keep(key: Key, answer: Kept, now: datetime | None = None) -> None:
@@ -89,7 +95,20 @@ def prune(before: datetime) -> int:
     return len(chosen)
 
 
+def _advise(key: Key) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_number(key)])
+        return bool(cursor.fetchone()[0])
+
+
+def _lock_file() -> Path:
+    # Beside the database: there SQLite itself must be able to make files, and all that share the database see it.
+    return Path(connection.settings_dict["NAME"]).absolute().with_name("idempotency-keys.lock")
+
+
 def _number(key: Key) -> int:
-    # Advisory locks have numbers of 64 bits. Should two keys ever share one, one of them is told to come again.
-    digest = hashlib.sha256(f"idempotency\0{key.endpoint}\0{key.text}".encode()).digest()
+    # Locks have numbers of 64 bits. Should two keys ever share one, one of them is told to come again. The database
+    # is a part of it for SQLite's sake, where several may lie in one folder.
+    name = connection.settings_dict["NAME"]
+    digest = hashlib.sha256(f"idempotency\0{name}\0{key.endpoint}\0{key.text}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -58,8 +58,8 @@ def answer_once(request: Request, endpoint: str, prepare: Callable[[Request], Wr
 
     `prepare` checks the request and returns what creates and answers, which this calls in the transaction that keeps
     the answer. What either raises is answered as ever, and not kept. The key is looked at before the request is
-    checked: a repetition is answered as the first one was, also if it would be refused by now. Raises the problems
-    above.
+    checked: a repetition is answered as the first one was, also if it would be refused by now. From there until the
+    answer is kept, nobody else has the key. Raises the problems above.
     """
     key = _key(request, endpoint)
     if key is None:
@@ -67,16 +67,17 @@ def answer_once(request: Request, endpoint: str, prepare: Callable[[Request], Wr
     fingerprint = _fingerprint(request)
     if kept := idempotency.find(key):
         return _replay(kept, fingerprint)
-    # Before the transaction: to check a large batch takes seconds, and SQLite has one writer at a time.
-    return _write_once(key, fingerprint, prepare(request))
-
-
-def _write_once(key: Key, fingerprint: str, write: Write) -> HttpResponse:
-    with transaction.atomic():
-        if not idempotency.hold(key):
+    with idempotency.hold(key) as is_held:
+        if not is_held:
             raise IdempotencyKeyInFlight
         if kept := idempotency.find(key):  # answered since the first look
             return _replay(kept, fingerprint)
+        return _write_once(key, fingerprint, prepare(request))
+
+
+def _write_once(key: Key, fingerprint: str, write: Write) -> HttpResponse:
+    # Begun after the check: that takes seconds for a large batch, and SQLite has one writer at a time.
+    with transaction.atomic():
         response = write()
         body = StrictJSONRenderer().render(response.data)
         answer = Kept(fingerprint, response.status_code, body, response.headers.get("Location", ""))

@@ -98,7 +98,7 @@ def group_is_gone(leader: int) -> Callable[[], bool]:
 
 
 def left_behind(folder: Path) -> set[str]:
-    stays = ("scheduler.sqlite3", "flower-password")
+    stays = ("scheduler.sqlite3", "idempotency-keys.lock", "flower-password")
     return {path.name for path in folder.iterdir() if not path.name.startswith(stays)}
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from schedules_app.models import TaskSchedule
-from tasks_app import idempotency
+from tasks_app import idempotency, store, views
 from tasks_app.models import IdempotencyKey, Task
 from tests.integration.helpers import at_once
 from tests.integration.http import problem
@@ -29,24 +29,27 @@ def send(path="/tasks/", **fields):
 
 
 class Held:
-    """Lets the first request that keeps an answer wait, with its transaction open, until `go` is set."""
+    """Lets the first call of a function wait until `go` is set."""
 
-    def __init__(self):
+    def __init__(self, function):
         self.reached, self.go = threading.Event(), threading.Event()
-        self.keep = idempotency.keep
+        self.function = function
 
     def __call__(self, *args):
         if not self.reached.is_set():
             self.reached.set()
             assert self.go.wait(timeout=30)
-        self.keep(*args)
+        return self.function(*args)
 
 
 @contextmanager
-def one_in_flight(monkeypatch, answers):
-    """While the block runs, a request has created its task but not committed; its answer goes into `answers`."""
-    held = Held()
-    monkeypatch.setattr(idempotency, "keep", held)
+def one_in_flight(monkeypatch, answers, module=idempotency, step="keep"):
+    """While the block runs, a request waits before this step; its answer goes into `answers`.
+
+    By default it has created its task then and not committed.
+    """
+    held = Held(getattr(module, step))
+    monkeypatch.setattr(module, step, held)
     first = threading.Thread(target=lambda: answers.append(at_once([send])[0]))
     first.start()
     try:
@@ -77,28 +80,45 @@ def test_of_eight_different_requests_at_once_with_one_key_one_creates():
     assert Task.objects.count() == 1
 
 
-def test_while_the_first_request_is_not_committed_another_is_told_to_come_again(monkeypatch):
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(views, "_prepare_task"), (store, "create"), (idempotency, "keep")],
+    ids=["being checked", "being written", "not committed"],
+)
+def test_while_a_request_is_worked_on_another_is_told_at_once_to_come_again(module, step, monkeypatch):
     first = []
-    with one_in_flight(monkeypatch, first) as held:
-        if connection.vendor == "sqlite":
-            held.go.set()  # its writers are alone: the second request waits for the first, which must go on
+    with one_in_flight(monkeypatch, first, module, step):
         second = send()
-        expected = 202 if connection.vendor == "sqlite" else 409
-    assert second.status_code == expected
-    if expected == 409:
-        assert problem(second, 409)["code"] == "idempotency_key_in_use"
-        assert second.headers["Retry-After"] == "1"
-        second = send()
-    assert second.headers["Idempotent-Replayed"] == "true"
-    assert second.content == first[0].content
+    assert problem(second, 409)["code"] == "idempotency_key_in_use"
+    assert second.headers["Retry-After"] == "1"
+    third = send()
+    assert third.headers["Idempotent-Replayed"] == "true"
+    assert third.content == first[0].content
     assert Task.objects.count() == 1
+
+
+def test_while_a_request_is_worked_on_its_key_is_in_use_for_any_other_body(monkeypatch):
+    with one_in_flight(monkeypatch, []):
+        assert problem(send(priority=1), 409)["code"] == "idempotency_key_in_use"
+    assert problem(send(priority=1), 422)["code"] == "idempotency_key_reused"
+
+
+def test_a_request_that_is_being_checked_holds_up_no_other_key(monkeypatch):
+    with one_in_flight(monkeypatch, [], views, "_prepare_task"):
+        other = APIClient().post("/tasks/", BODIES["/tasks/"], format="json", HTTP_IDEMPOTENCY_KEY="k-2")
+        assert other.status_code == 202
+
+
+def test_a_request_that_is_refused_frees_its_key():
+    assert send(priority=77).status_code == 400
+    assert send().status_code == 202
 
 
 def test_a_request_in_flight_holds_up_no_other_key(monkeypatch):
     first = []
     with one_in_flight(monkeypatch, first) as held:
         if connection.vendor == "sqlite":
-            held.go.set()
+            held.go.set()  # its writers are alone: another waits for the one that has a transaction open
         client = APIClient()
         other = client.post("/tasks/", BODIES["/tasks/"], format="json", HTTP_IDEMPOTENCY_KEY="k-2")
     assert other.status_code == first[0].status_code == 202
