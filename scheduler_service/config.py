@@ -91,8 +91,19 @@ class Config(BaseSettings):
     task_events: bool = Field(True, description="Send the events that Flower shows, one set per task.")
 
     tick_slice: int = Field(1000, ge=1, le=10_000, description="Most schedules fired in one transaction.")
+    tick_ahead_seconds: float = Field(
+        3, ge=0, le=60, description="How long before its time an occurrence is laid down as a SCHEDULED task."
+    )
     catch_up_window_seconds: float = Field(
-        86_400, ge=0, description="How far back a missed occurrence may lie to be fired late."
+        86_400,
+        ge=0,
+        description="How far back a missed occurrence may lie to be fired late, if its schedule says nothing.",
+    )
+    overlap_buffer_size: int = Field(
+        100, ge=1, le=10_000, description="Most occurrences of a schedule that wait under `buffer_all`."
+    )
+    max_backfill_occurrences: int = Field(
+        10_000, ge=1, le=1_000_000, description="Most occurrences in one backfill."
     )
     late_after_seconds: float = Field(
         60, gt=0, description="An occurrence fired later than this has the verdict LATE."
@@ -105,6 +116,9 @@ class Config(BaseSettings):
         30, ge=0, description="Days to keep CANCELLED tasks; 0 keeps them."
     )
     retention_expired_days: float = Field(30, ge=0, description="Days to keep EXPIRED tasks; 0 keeps them.")
+    retention_occurrences_days: float = Field(
+        400, ge=0, description="Days to keep the ledger of occurrences; 0 keeps it."
+    )
     idempotency_hours: float = Field(
         24, ge=1, description="Hours for which the answer to a request with an `Idempotency-Key` is kept."
     )

@@ -1,14 +1,28 @@
 """What a tick makes of one due schedule: the verdicts and the tasks, as values. Writes nothing."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 
-from schedules_app.models import Occurrence, TaskSchedule
-from schedules_app.recurrence import Plan, Policy, Rule, Skipped, is_late, next_after, plan_fires
+from schedules_app import recurrence
+from schedules_app.models import Calendar, Occurrence, TaskSchedule
+from schedules_app.records import Overlap
+from schedules_app.recurrence import (
+    CatchUp,
+    Fold,
+    Gap,
+    Plan,
+    Policy,
+    Roll,
+    Rule,
+    Skipped,
+    is_late,
+    next_after,
+    plan_fires,
+)
 from schedules_app.sql import Advance
 from tasks_app.defaults import backoff_of, find_operation
 from tasks_app.records import NewTask
@@ -44,7 +58,9 @@ class Firing:
         """The step of the schedule that goes with the plan."""
         fires, old = self.plan.fires, self.schedule.next_run_at
         assert old is not None, "a schedule without a next occurrence is never due"  # for the type checker
-        return Advance(self.schedule_id, old, self.plan.next_at, fires[-1] if fires else None, len(fires))
+        next_at = self.plan.next_at
+        due = due_at(self.schedule, next_at)
+        return Advance(self.schedule_id, old, next_at, due, fires[-1] if fires else None, len(fires))
 
     def tasks(self) -> list[NewTask]:
         """One task per occurrence that is fired, to run as of the occurrence's nominal time."""
@@ -69,7 +85,7 @@ class Firing:
 
     def verdicts(self, tasks: list[NewTask]) -> list[Occurrence]:
         """The ledger's rows for the occurrences that are fired as these tasks."""
-        current = policy()
+        current = policy(self.schedule)
         return [
             Occurrence(
                 task_schedule_id=self.schedule_id,
@@ -83,21 +99,60 @@ class Firing:
         ]
 
 
-def policy() -> Policy:
-    """The service's policy for missed occurrences."""
+def policy(schedule: TaskSchedule) -> Policy:
+    """How missed occurrences of this schedule are treated."""
     config = settings.CONFIG
-    return Policy(window_seconds=config.catch_up_window_seconds, late_after_seconds=config.late_after_seconds)
+    window = schedule.catch_up_window_seconds
+    return Policy(
+        catch_up=CatchUp(schedule.catch_up),
+        window_seconds=config.catch_up_window_seconds if window is None else window,
+        late_after_seconds=config.late_after_seconds,
+        cap=schedule.catch_up_limit,
+    )
 
 
-def rule_of(schedule: TaskSchedule) -> Rule:
-    """The recurrence of a schedule; raises InvalidRecurrence."""
+def rule_of(schedule: TaskSchedule, calendars: Iterable[Calendar] | None = None) -> Rule:
+    """The recurrence of a schedule; raises InvalidRecurrence.
+
+    `calendars` default to the stored schedule's own, one query unless they were prefetched.
+    """
+    kept = schedule.calendars.all() if calendars is None else calendars
     return Rule(
         starts_at=schedule.starts_at,
         timezone=schedule.timezone,
         ends_at=schedule.ends_at,
         days=schedule.every_x_days,
         hours=schedule.every_x_hours,
+        minutes=schedule.every_x_minutes,
+        seconds=schedule.every_x_seconds,
+        cron=schedule.cron,
+        rrule=schedule.rrule,
+        gap=Gap(schedule.gap),
+        fold=Fold(schedule.fold),
+        excluded=tuple(schedule.excluded_dates),
+        calendars=tuple(
+            recurrence.Calendar(item.name, tuple(item.dates), tuple(item.rrules)) for item in kept
+        ),
+        roll=Roll(schedule.roll),
+        overrides=_overrides(schedule),
     )
+
+
+def _overrides(schedule: TaskSchedule) -> tuple[tuple[datetime, datetime | None], ...]:
+    pairs = sorted(schedule.overrides.items())
+    return tuple(
+        (datetime.fromisoformat(old), datetime.fromisoformat(new) if new else None) for old, new in pairs
+    )
+
+
+def due_at(schedule: TaskSchedule, next_at: datetime | None) -> datetime | None:
+    """When a tick has to look at a schedule that runs next at `next_at`.
+
+    Ahead of it, so that the task is there on time; but at it where it depends on what earlier tasks are doing by then.
+    """
+    if next_at is None or schedule.overlap != Overlap.ALLOW:
+        return next_at
+    return next_at - timedelta(seconds=settings.CONFIG.tick_ahead_seconds)
 
 
 def fire(schedule: TaskSchedule, now: datetime) -> Firing:
@@ -105,7 +160,7 @@ def fire(schedule: TaskSchedule, now: datetime) -> Firing:
     rule, limit, first = rule_of(schedule), schedule.schedule_x_times, schedule.next_run_at
     assert first is not None, "a schedule without a next occurrence is never due"  # for the type checker
     remaining = None if limit is None else limit - schedule.tasks_created
-    return Firing(schedule, rule, plan_fires(rule, first, now, policy(), remaining=remaining), now)
+    return Firing(schedule, rule, plan_fires(rule, first, now, policy(schedule), remaining=remaining), now)
 
 
 def skipped_rows(

@@ -20,6 +20,7 @@ class Advance:
     schedule_id: UUID
     old: datetime
     new: datetime | None
+    due: datetime | None
     last: datetime | None
     created: int
 
@@ -27,7 +28,7 @@ class Advance:
 _ADVANCE = """
 WITH {given}
 UPDATE schedules_taskschedule AS t SET
-    next_run_at = g.new, last_run_at = coalesce(g.last, t.last_run_at),
+    next_run_at = g.new, due_at = g.due, last_run_at = coalesce(g.last, t.last_run_at),
     tasks_created = t.tasks_created + g.created
 FROM given g WHERE t.task_schedule_id = g.id AND t.next_run_at = g.old AND t.paused_at IS NULL
 RETURNING task_schedule_id
@@ -68,12 +69,13 @@ def advance(steps: Sequence[Advance]) -> set[UUID]:
             "id": _id(step.schedule_id),
             "old": _time(step.old),
             "new": _time(step.new),
+            "due": _time(step.due),
             "last": _time(step.last),
             "created": step.created,
         }
         for step in steps
     ]
-    rows = _run(_ADVANCE, ("id", "old", "new", "last", "created"), given)
+    rows = _run(_ADVANCE, ("id", "old", "new", "due", "last", "created"), given)
     return {key if isinstance(key, UUID) else UUID(hex=key) for (key,) in rows}
 
 

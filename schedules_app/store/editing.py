@@ -1,8 +1,4 @@
-"""The only writer of task schedules and of their occurrences.
-
-`now` is for tests and defaults to the database's clock. Verbs on a schedule that does not exist change
-nothing and say so; InvalidRecurrence is the one error of their own.
-"""
+"""Create, change, pause, resume and delete task schedules."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,16 +11,25 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from schedules_app import sql
-from schedules_app.firing import Firing, fire, policy, rule_of, skipped_rows
-from schedules_app.models import Occurrence, TaskSchedule
-from schedules_app.records import Fired, NewSchedule
+from schedules_app.firing import due_at, rule_of, skipped_rows
+from schedules_app.models import KINDS, Occurrence, TaskSchedule
+from schedules_app.records import NewSchedule
 from schedules_app.recurrence import CatchUp, InvalidRecurrence, Policy, Rule, next_from, plan_fires
 from tasks_app import store as task_store
 
 logger = logging.getLogger(__name__)
 
-RULE_COLUMNS = ("every_x_days", "every_x_hours", "timezone", "starts_at", "ends_at")
+RULE_COLUMNS = (
+    *KINDS,
+    "timezone",
+    "starts_at",
+    "ends_at",
+    "gap",
+    "fold",
+    "excluded_dates",
+    "calendars",
+    "roll",
+)
 EDITABLE = frozenset(field.name for field in fields(NewSchedule)) - {"task_schedule_id"}
 SKIP_ALL = Policy(catch_up=CatchUp.SKIP, cap=0)
 
@@ -72,7 +77,7 @@ def pause(schedule_ids: Iterable[UUID], now: datetime | None = None, note: str =
         )
         paused = {item.task_schedule_id for item in _locked(running)}
         TaskSchedule.objects.filter(task_schedule_id__in=paused).update(
-            paused_at=moment, pause_note=note[:200], updated_at=moment
+            paused_at=moment, pause_note=note[:200], due_at=None, updated_at=moment
         )
     return paused
 
@@ -91,8 +96,10 @@ def resume(schedule_ids: Iterable[UUID], now: datetime | None = None) -> set[UUI
         )
         for schedule in paused:
             schedule.next_run_at = _skip_due(schedule, rule_of(schedule), "paused", moment)
+            schedule.due_at = due_at(schedule, schedule.next_run_at)
             schedule.paused_at, schedule.pause_note, schedule.updated_at = None, "", moment
-        TaskSchedule.objects.bulk_update(paused, ["next_run_at", "paused_at", "pause_note", "updated_at"])
+        columns = ["next_run_at", "due_at", "paused_at", "pause_note", "updated_at"]
+        TaskSchedule.objects.bulk_update(paused, columns)
     return {schedule.task_schedule_id for schedule in paused}
 
 
@@ -108,70 +115,14 @@ def delete(schedule_id: UUID) -> bool:
     return True
 
 
-def fire_due(now: datetime | None = None, limit: int | None = None) -> Fired:
-    """Fire one slice of due schedules, the longest due first, in one transaction.
-
-    Any number of callers may do so at once: each schedule is in one slice at a time, and each occurrence gets
-    one verdict and at most one task. `limit` (schedules) defaults to the configured slice.
-    """
-    moment = now or task_store.database_now()
-    due = TaskSchedule.objects.filter(paused_at__isnull=True, next_run_at__lte=moment).order_by("next_run_at")
-    # Asked first without a transaction: an idle tick then never takes SQLite's write lock.
-    if not due.exists():
-        return Fired()
-    with transaction.atomic():
-        sql.pin_plans()
-        # SQLite has no row locks; its IMMEDIATE transactions are alone already.
-        slice_ = list(
-            due.select_for_update(skip_locked=True, no_key=True)[: limit or settings.CONFIG.tick_slice]
-        )
-        if not slice_:
-            return Fired()
-        firings = _plan(slice_, moment)
-        recorded = sql.recorded([pair for firing in firings for pair in firing.pairs()])
-        tasks, skipped = _write([firing.without(recorded) for firing in firings], moment)
-    return Fired(schedules=len(slice_), tasks=tasks, skipped=skipped)
-
-
-def _plan(schedules: Sequence[TaskSchedule], now: datetime) -> list[Firing]:
-    firings = []
-    for schedule in schedules:
-        try:
-            firings.append(fire(schedule, now))
-        except InvalidRecurrence as error:
-            _set_aside(schedule, error, now)
-    return firings
-
-
-def _set_aside(schedule: TaskSchedule, error: InvalidRecurrence, now: datetime) -> None:
-    # Left due, it would head every slice from now on, and enough of its kind would keep all others out.
-    logger.error("Paused schedule %s, its rule cannot be followed: %s", schedule.task_schedule_id, error)
-    TaskSchedule.objects.filter(task_schedule_id=schedule.task_schedule_id).update(
-        paused_at=now, pause_note=f"The rule cannot be followed: {error}"[:200], updated_at=now
-    )
-
-
-def _write(firings: Sequence[Firing], now: datetime) -> tuple[int, int]:
-    """Advance the schedules, and lay down verdicts and tasks of those that stood where the plan began."""
-    won = sql.advance([firing.advance() for firing in firings])
-    tasks, fired, skipped = [], [], []
-    for firing in firings:
-        if firing.schedule_id in won:
-            new = firing.tasks()
-            tasks += new
-            fired += firing.verdicts(new)
-            skipped += skipped_rows(firing.schedule, firing.plan.skipped, "missed", now)
-    Occurrence.objects.bulk_create(fired)
-    Occurrence.objects.bulk_create(skipped, ignore_conflicts=True)
-    task_store.create(tasks, now)
-    return len(tasks), sum(row.count for row in skipped)
-
-
 def _row(new: NewSchedule, now: datetime) -> TaskSchedule:
     values = {field.name: getattr(new, field.name) for field in fields(NewSchedule)}
     values |= {"starts_at": new.starts_at or now, "tags": list(new.tags)}
+    del values["calendars"]
+    values["excluded_dates"] = list(new.excluded_dates)
     schedule = TaskSchedule(**values, created_at=now, updated_at=now)
-    schedule.next_run_at = _first(rule_of(schedule), now)
+    schedule.next_run_at = _first(rule_of(schedule, ()), now)
+    schedule.due_at = due_at(schedule, schedule.next_run_at)
     if schedule.next_run_at is None:
         raise InvalidRecurrence("ends_at", "no occurrence lies ahead; give a later time, or null for no end")
     return schedule
@@ -182,7 +133,7 @@ def _first(rule: Rule, now: datetime) -> datetime | None:
 
     A `starts_at` that is only just past was "now" on the clock of the one who sent it.
     """
-    just_past = now - timedelta(seconds=policy().late_after_seconds) <= rule.starts_at
+    just_past = now - timedelta(seconds=settings.CONFIG.late_after_seconds) <= rule.starts_at
     return rule.starts_at if just_past else next_from(rule, now)
 
 
@@ -198,9 +149,10 @@ def _change(schedule: TaskSchedule, changes: Mapping[str, Any], now: datetime) -
     for name in changed:
         setattr(schedule, name, values[name])
     schedule.next_run_at = _next_after_change(schedule, changed, now)
+    schedule.due_at = due_at(schedule, schedule.next_run_at) if schedule.paused_at is None else None
     schedule.revision += 1
     schedule.updated_at = now
-    schedule.save(update_fields=[*changed, "next_run_at", "revision", "updated_at"])
+    schedule.save(update_fields=[*changed, "next_run_at", "due_at", "revision", "updated_at"])
 
 
 def _next_after_change(schedule: TaskSchedule, changed: set[str], now: datetime) -> datetime | None:
