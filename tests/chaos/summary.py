@@ -13,6 +13,7 @@ from tests.chaos.checker import standstills
 from tests.chaos.cluster import Cluster
 from tests.chaos.harness import Plan
 from tests.chaos.history import History, Violation
+from tests.chaos.promptness import judged
 
 DOCUMENT = PROJECT_DIR / "docs" / "guarantees.md"
 MARKER = "<!-- chaos-results -->"
@@ -56,6 +57,11 @@ def recovery_seconds(history: History) -> float | None:
     return max((wait for wait in waits if wait is not None), default=None)
 
 
+def longest_submission(history: History) -> float | None:
+    """The longest wait for an answer to a submission while only the broker was away."""
+    return max((call.ended - call.begun for call in judged(history)), default=None)
+
+
 def text(plan: Plan, cluster: Cluster, history: History, violations: Sequence[Violation]) -> str:
     """The summary, for people."""
     figures = counts(history, violations)
@@ -83,6 +89,8 @@ def text(plan: Plan, cluster: Cluster, history: History, violations: Sequence[Vi
         f"occurrences: {len(history.occurrences)} of {len(history.schedules)} schedules",
         f"longest standstill after the faults: {max(standstills(history).values(), default=0):.1f} s"
         f"; recovery after kill -9: {_seconds(recovery_seconds(history))}",
+        f"submissions while only the broker was away: {len(judged(history))}"
+        f", the longest took {_seconds(longest_submission(history))}",
         "",
         f"lost: {figures['lost']}   run twice after success: {figures['twice']}   late: {figures['late']}"
         f"   violations: {figures['violations']}",
