@@ -99,6 +99,12 @@ class Task(models.Model):
             models.Index(
                 "task_schedule", "task_id", name="task_of_schedule", condition=Q(task_schedule__isnull=False)
             ),
+            # An overlap policy asks for a schedule's unfinished tasks; its finished ones may be millions.
+            models.Index(
+                "task_schedule",
+                name="task_unfinished",
+                condition=Q(task_schedule__isnull=False, status__in=sorted(set(Status) - TERMINAL)),
+            ),
         ]
 
     def __str__(self) -> str:
