@@ -1,6 +1,6 @@
 """What a tick makes of one due schedule: the verdicts and the tasks, as values. Writes nothing."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,9 +8,12 @@ from uuid import UUID
 from django.conf import settings
 
 from schedules_app import recurrence
+from schedules_app.landing import Skipped, jitter, plan_fires
 from schedules_app.models import Calendar, Occurrence, TaskSchedule
+from schedules_app.overlap import decide
 from schedules_app.records import Overlap
 from schedules_app.recurrence import (
+    LATEST,
     CatchUp,
     Fold,
     Gap,
@@ -18,69 +21,121 @@ from schedules_app.recurrence import (
     Policy,
     Roll,
     Rule,
-    Skipped,
     is_late,
-    next_after,
-    plan_fires,
 )
 from schedules_app.sql import Advance
+from schedules_app.templating import has_placeholders, render
 from tasks_app.defaults import backoff_of, find_operation
 from tasks_app.records import NewTask
 
+SKIP_ALL = Policy(catch_up=CatchUp.SKIP, window_seconds=0, late_after_seconds=0, cap=0)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """A due schedule, its rule and what is planned for it."""
+    """A due schedule and what is to become of it."""
 
     schedule: TaskSchedule
-    rule: Rule
-    plan: Plan
     now: datetime
+    fires: tuple[datetime, ...] = ()
+    """Nominal times to fire, oldest first."""
+    waiting: tuple[datetime, ...] = ()
+    """Nominal times that wait for the end of a task, oldest first."""
+    skipped: tuple[tuple[Skipped, str], ...] = ()
+    """What does not fire, and why."""
+    next_at: datetime | None = None
+    cancels: bool = False
+    """The schedule's unfinished tasks are to be cancelled."""
 
     @property
     def schedule_id(self) -> UUID:
         return self.schedule.task_schedule_id
 
-    def pairs(self) -> list[tuple[UUID, datetime]]:
-        """What would be fired, as keys of the ledger."""
-        return [(self.schedule_id, time) for time in self.plan.fires]
+    @property
+    def asks_for_running(self) -> bool:
+        """Whether it matters if the schedule has an unfinished task."""
+        return self.schedule.overlap != Overlap.ALLOW and bool(self.fires or self.waiting)
 
-    def without(self, recorded: Set[tuple[UUID, datetime]]) -> "Firing":
-        """The same less occurrences that have their verdict already, as after an edit or a clock's jump."""
-        fires = tuple(time for key, time in self.pairs() if (key, time) not in recorded)
-        if len(fires) == len(self.plan.fires):
+    def pairs(self) -> list[tuple[UUID, datetime]]:
+        """What could be fired, as keys of the ledger."""
+        return [(self.schedule_id, time) for time in (*self.waiting, *self.fires)]
+
+    def decided(self, recorded: Set[tuple[UUID, datetime]], running: Set[UUID]) -> "Firing":
+        """The same once it is known what has its verdict already, and which schedules have an unfinished task."""
+        firing = self._without(lambda time: (self.schedule_id, time) in recorded)
+        is_expired = self._is_expired
+        expired = [time for time in (*firing.waiting, *firing.fires) if is_expired(time)]
+        made = decide(
+            Overlap(self.schedule.overlap),
+            [time for time in firing.fires if not is_expired(time)],
+            is_running=self.schedule_id in running,
+            waiting=[time for time in firing.waiting if not is_expired(time)],
+            bound=settings.CONFIG.overlap_buffer_size,
+        )
+        skipped = (*self.skipped, *_singles(expired, "expired"), *_singles(made.skipped, "overlap"))
+        return replace(
+            self, fires=made.fires, waiting=made.waiting, skipped=skipped, cancels=made.cancels
+        )._limited()
+
+    def _without(self, is_out: Callable[[datetime], bool]) -> "Firing":
+        fires = tuple(time for time in self.fires if not is_out(time))
+        return replace(self, fires=fires, waiting=tuple(time for time in self.waiting if not is_out(time)))
+
+    def _is_expired(self, time: datetime) -> bool:
+        expires_at = self._expires_at(run_at(self.schedule, time))
+        return expires_at is not None and expires_at <= self.now
+
+    def _expires_at(self, moment: datetime) -> datetime | None:
+        seconds = self.schedule.expires_after_seconds
+        return None if seconds is None else later(moment, seconds)
+
+    def _limited(self) -> "Firing":
+        """At most as many fires as the schedule has left; what comes after the last one has no verdict."""
+        limit = self.schedule.schedule_x_times
+        if limit is None or len(self.fires) < (left := max(0, limit - self.schedule.tasks_created)):
             return self
-        # A limit on tasks that seemed used up is not, then.
-        next_at = self.plan.next_at or next_after(self.rule, self.now)
-        return replace(self, plan=replace(self.plan, fires=fires, next_at=next_at))
+        fires = self.fires[:left]
+        skipped = tuple(item for item in self.skipped if fires and item[0].first < fires[-1])
+        return replace(self, fires=fires, waiting=(), skipped=skipped, next_at=None)
 
     def advance(self) -> Advance:
-        """The step of the schedule that goes with the plan."""
-        fires, old = self.plan.fires, self.schedule.next_run_at
-        assert old is not None, "a schedule without a next occurrence is never due"  # for the type checker
-        next_at = self.plan.next_at
-        due = due_at(self.schedule, next_at)
-        return Advance(self.schedule_id, old, next_at, due, fires[-1] if fires else None, len(fires))
+        """The step of the schedule that goes with it."""
+        last = self.fires[-1] if self.fires else None
+        due = due_at(self.schedule, self.next_at)
+        return Advance(
+            self.schedule_id,
+            self.schedule.next_run_at,
+            self.next_at,
+            due,
+            last,
+            len(self.fires),
+            self.waiting,
+        )
 
     def tasks(self) -> list[NewTask]:
-        """One task per occurrence that is fired, to run as of the occurrence's nominal time."""
+        """One task per occurrence that is fired, to run as of the occurrence's nominal time and its jitter."""
         schedule = self.schedule
         # Of an operation that has vanished the configuration's: the task is still created, and then fails.
         backoff = backoff_of(find_operation(schedule.operation))
+        is_template = has_placeholders(schedule.arguments)
+        times = [(time, run_at(schedule, time)) for time in self.fires]
         return [
             NewTask(
                 operation=schedule.operation,
-                arguments=schedule.arguments,
+                arguments=render(schedule.arguments, time, self.schedule_id)
+                if is_template
+                else schedule.arguments,
                 priority=schedule.priority,
                 queue=schedule.queue,
                 tags=schedule.tags,
                 max_attempts=schedule.max_attempts,
                 timeout_seconds=schedule.timeout_seconds,
                 backoff=backoff,
-                run_at=time,
-                task_schedule=schedule.task_schedule_id,
+                run_at=moment,
+                expires_at=self._expires_at(moment),
+                task_schedule=self.schedule_id,
             )
-            for time in self.plan.fires
+            for time, moment in times
         ]
 
     def verdicts(self, tasks: list[NewTask]) -> list[Occurrence]:
@@ -95,8 +150,33 @@ class Firing:
                 task_id=task.task_id,
                 revision=self.schedule.revision,
             )
-            for time, task in zip(self.plan.fires, tasks, strict=True)
+            for time, task in zip(self.fires, tasks, strict=True)
         ]
+
+    def skips(self) -> list[Occurrence]:
+        """The ledger's rows for the occurrences that are not fired."""
+        return [
+            row
+            for run, reason in self.skipped
+            for row in skipped_rows(self.schedule, (run,), reason, self.now)
+        ]
+
+
+def _singles(times: Iterable[datetime], reason: str) -> Iterator[tuple[Skipped, str]]:
+    return ((Skipped(time, time, 1, reason), reason) for time in times)
+
+
+def run_at(schedule: TaskSchedule, occurs_at: datetime) -> datetime:
+    """When the task of an occurrence may start: its nominal time and the jitter, always the same for both."""
+    return occurs_at + jitter(schedule.task_schedule_id.bytes, occurs_at, schedule.jitter_seconds)
+
+
+def later(moment: datetime, seconds: float) -> datetime:
+    """The moment some seconds later, or the calendar's end."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return LATEST
 
 
 def policy(schedule: TaskSchedule) -> Policy:
@@ -157,22 +237,51 @@ def due_at(schedule: TaskSchedule, next_at: datetime | None) -> datetime | None:
 
 def fire(schedule: TaskSchedule, now: datetime) -> Firing:
     """Plan what is due of a schedule; raises InvalidRecurrence when its rule can no longer be followed."""
-    rule, limit, first = rule_of(schedule), schedule.schedule_x_times, schedule.next_run_at
-    assert first is not None, "a schedule without a next occurrence is never due"  # for the type checker
-    remaining = None if limit is None else limit - schedule.tasks_created
-    return Firing(schedule, rule, plan_fires(rule, first, now, policy(schedule), remaining=remaining), now)
+    waiting = waiting_of(schedule)
+    if schedule.next_run_at is None:
+        return Firing(schedule=schedule, now=now, waiting=waiting)
+    until = later(now, settings.CONFIG.tick_ahead_seconds) if schedule.overlap == Overlap.ALLOW else now
+    plan = plan_fires(rule_of(schedule), schedule.next_run_at, now, policy(schedule), until=until)
+    return Firing(
+        schedule=schedule,
+        now=now,
+        fires=tuple(item.at for item in plan.fires),
+        waiting=waiting,
+        skipped=tuple((run, "missed") for run in plan.skipped),
+        next_at=plan.next_at,
+    )
+
+
+def wait_over(schedule: TaskSchedule, now: datetime) -> Firing:
+    """What becomes of the occurrences of a schedule that wait for the end of a task."""
+    return Firing(schedule=schedule, now=now, waiting=waiting_of(schedule), next_at=schedule.next_run_at)
+
+
+def waiting_of(schedule: TaskSchedule) -> tuple[datetime, ...]:
+    """The nominal times that wait for the end of a task, oldest first."""
+    return tuple(datetime.fromisoformat(text) for text in schedule.buffered)
+
+
+def left_out(schedule: TaskSchedule, until: datetime) -> Plan:
+    """All occurrences without a verdict before `until`, as skipped; `next_at` is the first at or after it.
+
+    A plan that did not reach `until` has an earlier `next_at`, from which to go on. Raises InvalidRecurrence.
+    """
+    if schedule.next_run_at is None or schedule.next_run_at >= until:
+        return Plan(next_at=schedule.next_run_at)
+    return plan_fires(rule_of(schedule), schedule.next_run_at, until - timedelta.resolution, SKIP_ALL)
 
 
 def skipped_rows(
     schedule: TaskSchedule, skipped: tuple[Skipped, ...], reason: str, now: datetime
 ) -> list[Occurrence]:
-    """The ledger's rows for occurrences that are not fired."""
+    """The ledger's rows for occurrences that are not fired; `reason` for those whose rule says no other."""
     return [
         Occurrence(
             task_schedule_id=schedule.task_schedule_id,
             occurs_at=run.first,
             verdict="SKIPPED",
-            reason=reason,
+            reason=reason if getattr(run, "reason", "missed") == "missed" else run.reason,
             decided_at=now,
             count=run.count,
             last_occurs_at=run.last if run.count > 1 else None,

@@ -11,6 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import CharField
+from django.db.models.expressions import RawSQL
+
+from tasks_app.lifecycle import TERMINAL, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +22,23 @@ class Advance:
     """A schedule's step from one `next_run_at` to another; `last` None: no task was created."""
 
     schedule_id: UUID
-    old: datetime
+    old: datetime | None
     new: datetime | None
     due: datetime | None
     last: datetime | None
     created: int
+    waiting: Sequence[datetime] = ()
+    """The occurrences that wait for the end of a task, oldest first."""
 
 
 _ADVANCE = """
 WITH {given}
 UPDATE schedules_taskschedule AS t SET
     next_run_at = g.new, due_at = g.due, last_run_at = coalesce(g.last, t.last_run_at),
-    tasks_created = t.tasks_created + g.created
-FROM given g WHERE t.task_schedule_id = g.id AND t.next_run_at = g.old AND t.paused_at IS NULL
+    tasks_created = t.tasks_created + g.created, buffered = g.buffered, buffered_count = g.buffered_count
+FROM given g
+WHERE t.task_schedule_id = g.id AND t.paused_at IS NULL
+    AND (t.next_run_at = g.old OR t.next_run_at IS NULL AND g.old IS NULL)
 RETURNING task_schedule_id
 """
 
@@ -42,13 +50,33 @@ WHERE EXISTS (
 )
 """
 
+_UNFINISHED = ", ".join(f"'{status}'" for status in sorted(set(Status) - TERMINAL))
+# The statuses are spelled as in the index `task_unfinished`: SQLite uses a partial index for its own words only.
+_RUNNING = """
+WITH {given}
+SELECT g.id FROM given g
+WHERE EXISTS (SELECT 1 FROM tasks_task t WHERE t.task_schedule = g.id AND t.status IN ({unfinished}))
+"""
+# A scalar subquery, not EXISTS: PostgreSQL may hash that one, and then reads every unfinished task of the table.
+_UNFINISHED_OF = f"""
+SELECT t.status FROM tasks_task t
+WHERE t.task_schedule = schedules_taskschedule.task_schedule_id AND t.status IN ({_UNFINISHED}) LIMIT 1
+"""  # noqa: S608 - constant names
+
 _PIN_PLANS = "; ".join(
     f"SET LOCAL enable_{node} = off" for node in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
 )
 
 _GIVEN_POSTGRES = "given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS g({}))"
 _GIVEN_SQLITE = "given AS MATERIALIZED (SELECT {} FROM json_each(%s))"
-_TYPES = {"id": "uuid", "created": "bigint", "number": "bigint"}
+_TYPES = {
+    "id": "uuid",
+    "created": "bigint",
+    "number": "bigint",
+    "buffered": "jsonb",
+    "buffered_count": "bigint",
+}
+_STEP = ("id", "old", "new", "due", "last", "created", "buffered", "buffered_count")
 
 
 def pin_plans() -> None:
@@ -72,11 +100,12 @@ def advance(steps: Sequence[Advance]) -> set[UUID]:
             "due": _time(step.due),
             "last": _time(step.last),
             "created": step.created,
+            "buffered": [time.isoformat() for time in step.waiting],
+            "buffered_count": len(step.waiting),
         }
         for step in steps
     ]
-    rows = _run(_ADVANCE, ("id", "old", "new", "due", "last", "created"), given)
-    return {key if isinstance(key, UUID) else UUID(hex=key) for (key,) in rows}
+    return _ids(_run(_ADVANCE, _STEP, given))
 
 
 def recorded(pairs: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
@@ -88,9 +117,26 @@ def recorded(pairs: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime
     return {pairs[number] for (number,) in _run(_RECORDED, ("number", "id", "occurs_at"), given)}
 
 
+def running(schedule_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the schedules that have an unfinished task, whatever created it."""
+    if not schedule_ids:
+        return set()
+    return _ids(_run(_RUNNING, ("id",), [{"id": _id(key)} for key in schedule_ids]))
+
+
+def unfinished() -> RawSQL:
+    """In a query of schedules: the status of one of its unfinished tasks, or NULL."""
+    return RawSQL(_UNFINISHED_OF, (), CharField())  # noqa: S611 - constant text
+
+
+def _ids(rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
+    return {key if isinstance(key, UUID) else UUID(hex=key) for (key,) in rows}
+
+
 def _run(template: str, columns: Sequence[str], given: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(template.format(given=_given(columns)), [json.dumps(given)])
+        statement = template.format(given=_given(columns), unfinished=_UNFINISHED)
+        cursor.execute(statement, [json.dumps(given)])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 

@@ -147,7 +147,7 @@ def _no_unique_occurrence() -> None:
 
     _replace(QuerySet, "select_for_update", no_lock)
     _replace(sql, "recorded", lambda pairs: set())
-    _without(sql, "_ADVANCE", " AND t.next_run_at = g.old")
+    _without(sql, "_ADVANCE", "AND (t.next_run_at = g.old OR t.next_run_at IS NULL AND g.old IS NULL)")
 
 
 def _replace(owner: Any, name: str, value: Any) -> None:

@@ -1,0 +1,52 @@
+"""Shorthands for tests of schedules."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from schedules_app import store
+from schedules_app.models import Occurrence, TaskSchedule
+from schedules_app.records import NewSchedule
+from tasks_app.models import Task
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+
+def new(**fields: Any) -> NewSchedule:
+    return NewSchedule(
+        **{"operation": "4+7", "max_attempts": 3, "timeout_seconds": 30.0, "every_x_hours": 1, **fields}
+    )
+
+
+def create(count: int = 1, now: datetime = NOON, **fields: Any) -> list[UUID]:
+    return [item.pk for item in store.create([new(**fields) for _ in range(count)], now)]
+
+
+def get(key: UUID) -> TaskSchedule:
+    return TaskSchedule.objects.get(pk=key)
+
+
+def ledger(key: UUID) -> list[tuple[datetime, str]]:
+    rows = Occurrence.objects.filter(task_schedule_id=key).order_by("occurs_at")
+    return list(rows.values_list("occurs_at", "verdict"))
+
+
+def told(key: UUID, since: datetime = NOON, step: timedelta = HOUR) -> list[tuple[float, str]]:
+    """The ledger as (steps since noon, verdict or reason)."""
+    rows = Occurrence.objects.filter(task_schedule_id=key).order_by("occurs_at")
+    return [((row.occurs_at - since) / step, row.reason or row.verdict) for row in rows]
+
+
+def tasks_per_schedule() -> Counter[UUID]:
+    return Counter(Task.objects.values_list("task_schedule", flat=True))
+
+
+def finish_all(now: datetime) -> int:
+    """Work off all that is PENDING."""
+    from tasks_app import store as tasks
+    from tests.integration.helpers import claim, ending
+
+    claims = claim(now=now)
+    return len(tasks.finish([ending(item) for item in claims], now))
