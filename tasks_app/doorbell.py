@@ -6,7 +6,8 @@ bounded: a queue that has enough of them waiting gets no more, so a night withou
 
 import logging
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -80,11 +81,17 @@ def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
     return True
 
 
-def _producer() -> AbstractContextManager[Any]:
+@contextmanager
+def _producer() -> Iterator[Any]:
     """A producer of a pool of its own: those of Celery have more patience than a submitter."""
     pool = pools.producers[_connection(current_app._get_current_object())]
-    producer: AbstractContextManager[Any] = pool.acquire(block=True, timeout=PATIENCE)
-    return producer
+    with pool.acquire(block=True, timeout=PATIENCE) as producer:
+        try:
+            yield producer
+        except Exception:
+            # No goodbye: RabbitMQ would be waited for twice more, for the channel's end and for the connection's.
+            producer.connection.collect()
+            raise
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ from tests.chaos.history import Call, Fault, History, Violation
 PROMISED_SECONDS = 2.5
 """The longest answer to a submission while the broker is away, says `docs/guarantees.md`."""
 
-MACHINE_SECONDS = 1.0
+MACHINE_SECONDS = 0.5
 """What is allowed on top of it: two processors share the service, its workers' restarts, both servers, the proxies and
 the clients, and a batch of hundreds of tasks has to be stored as well."""
 

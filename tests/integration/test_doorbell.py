@@ -1,10 +1,13 @@
 """Rings on real brokers, on a broker that is away, and on one that takes connections but never answers."""
 
+import asyncio
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from celery import Celery
@@ -14,10 +17,12 @@ from celery.schedules import schedule
 
 from scheduler_service import beat, broker
 from tasks_app import doorbell
+from tests.chaos.proxy import Proxy as Misbehaving
 
 BROKERS = [name for name in ("TEST_REDIS_URL", "TEST_RABBITMQ_URL") if os.environ.get(name)]
 # The queues' own names would ring the bells of a service that uses the same broker.
 QUEUE = f"doorbell-test-{os.getpid()}"
+PORTS = {"redis": 6379, "amqp": 5672}
 
 
 def app_on(url: str) -> Celery:
@@ -44,15 +49,19 @@ def using(monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[Celery]:
         app.close()
 
 
+def remove_queue(app: Celery) -> None:
+    with app.connection_for_write() as connection:
+        queue = app.amqp.queues[QUEUE].bind(connection.default_channel)
+        queue.purge()
+        queue.delete()
+        queue.exchange.delete()
+
+
 @pytest.fixture(params=BROKERS)
 def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     with using(monkeypatch, os.environ[request.param]) as app:
         yield app
-        with app.connection_for_write() as connection:
-            queue = app.amqp.queues[QUEUE].bind(connection.default_channel)
-            queue.purge()
-            queue.delete()
-            queue.exchange.delete()
+        remove_queue(app)
 
 
 def test_rings_are_bounded_however_often_a_queue_is_rung(app, monkeypatch):
@@ -116,3 +125,35 @@ def test_a_ring_neither_raises_nor_hangs_when_the_broker_is_away(scheme, kind, m
     # Generous bounds: what they tell apart is "seconds" from "for ever", and "waits again" from "does not".
     assert first < 20
     assert second < 1
+
+
+@pytest.fixture(params=BROKERS)
+def stalling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Misbehaving]:
+    """A proxy through which rings reach the broker; `stall` makes that fall silent with its connections open."""
+    url = urlsplit(os.environ[request.param])
+    connect = partial(asyncio.open_connection, url.hostname, url.port or PORTS[url.scheme])
+    proxy = Misbehaving(connect, speaks_postgres=False, seed="a test")
+    login, has_login, _ = url.netloc.rpartition("@")
+    behind = url._replace(netloc=f"{login}{has_login}127.0.0.1:{proxy.port}")
+    try:
+        with using(monkeypatch, urlunsplit(behind)) as app:
+            yield proxy
+            proxy.behave()
+            remove_queue(app)
+    finally:
+        proxy.stop()
+
+
+def test_a_ring_on_a_broker_that_falls_silent_is_given_up_within_the_patience_of_a_submitter(
+    stalling, monkeypatch
+):
+    doorbell.ring("tasks")
+    assert doorbell.waiting(QUEUE) == 1
+    stalling.stall()
+    began = time.monotonic()
+    doorbell.ring("tasks")
+    assert time.monotonic() - began < 2.5
+    stalling.behave()
+    monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
+    doorbell.ring("tasks")
+    assert doorbell.waiting(QUEUE) == 2
