@@ -4,6 +4,7 @@ from schedules_app.recurrence.base import (
     EARLIEST,
     LATEST,
     Calendar,
+    CatchUp,
     Fold,
     Gap,
     InvalidRecurrence,
@@ -14,20 +15,23 @@ from schedules_app.recurrence.base import (
     Skip,
     known_zones,
 )
-from schedules_app.recurrence.intervals import (
-    CatchUp,
+from schedules_app.recurrence.planning import (
+    MISSED,
     Plan,
     Policy,
     Skipped,
     is_late,
+    jitter,
     next_after,
     next_from,
     plan_fires,
 )
+from schedules_app.recurrence.timeline import upcoming
 
 __all__ = [
     "EARLIEST",
     "LATEST",
+    "MISSED",
     "Calendar",
     "CatchUp",
     "Fold",
@@ -42,8 +46,10 @@ __all__ = [
     "Skip",
     "Skipped",
     "is_late",
+    "jitter",
     "known_zones",
     "next_after",
     "next_from",
     "plan_fires",
+    "upcoming",
 ]

@@ -52,6 +52,14 @@ class Roll(StrEnum):
     PREVIOUS = "previous"  # it moves to the day before that no calendar names, same wall-clock time
 
 
+class CatchUp(StrEnum):
+    """What becomes of missed occurrences, that is of those later than `Policy.late_after_seconds`."""
+
+    LATEST = "latest"  # the latest one is fired, unless one that is on time is fired anyway
+    ALL = "all"  # each is fired
+    SKIP = "skip"  # none is fired
+
+
 class Note(StrEnum):
     """What is special about one occurrence."""
 
