@@ -1,4 +1,4 @@
-"""The broker under test: a Redis (or the embedded Valkey) of the harness's own, or a vhost of a running RabbitMQ."""
+"""The broker under test: a Redis, Valkey or RabbitMQ of the harness's own, or a vhost of a RabbitMQ that runs."""
 
 import contextlib
 import os
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import kombu
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -22,22 +21,33 @@ from launcher.errors import LauncherError
 from launcher.layout import DataFolder
 from launcher.processes import embedded_broker
 from launcher.supervisor import spawn
+from tests.chaos import rabbit
 from tests.chaos.errors import Missing
 
 START_SECONDS = 20.0
-QUEUES = ("tasks", "scheduler")
 
 
 class Broker(Protocol):
     """What the harness does with a broker."""
 
     name: str
+    returns: str
+    """With what it comes back after `stop` and `start`."""
 
     def start(self) -> None: ...
+    def revive(self) -> None:
+        """Start it again. Raises RuntimeError as long as it does not answer; to be repeated then."""
+
     def stop(self) -> None: ...
     def supervise(self) -> bool: ...
     def forget(self) -> None:
         """Lose every message."""
+
+    def fill(self) -> str | None:
+        """Leave it no memory for messages; what that means. None: not possible here."""
+
+    def make_room(self) -> None:
+        """Undo `fill`."""
 
     def address(self) -> tuple[str, int] | str:
         """Host and port, or the path of a socket: where the proxy finds it."""
@@ -46,12 +56,15 @@ class Broker(Protocol):
         """Where the service finds it: behind the proxy."""
 
     def pid(self) -> int | None: ...
+    def processes(self) -> dict[str, int]:
+        """Those of the harness's own, by name."""
 
 
 class Redis:
     """A server of the harness's own that keeps nothing on disk."""
 
     name = "redis"
+    returns = "empty"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,6 +82,9 @@ class Redis:
                 raise RuntimeError("the Redis server does not answer")
             time.sleep(0.02)
 
+    def revive(self) -> None:
+        self.start()
+
     def stop(self) -> None:
         """End it at once, with everything it holds."""
         self._wanted = False
@@ -85,6 +101,18 @@ class Redis:
     def forget(self) -> None:
         with self.client() as client:
             client.flushall()
+
+    def fill(self) -> str:
+        self._limit_memory("1mb")
+        return "maxmemory 1mb, noeviction"
+
+    def make_room(self) -> None:
+        self._limit_memory("0")
+
+    def _limit_memory(self, size: str) -> None:
+        with self.client() as client:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", size)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Any]:
@@ -106,11 +134,15 @@ class Redis:
     def pid(self) -> int | None:
         return self.popen.pid if self.popen is not None and self.popen.poll() is None else None
 
+    def processes(self) -> dict[str, int]:
+        return {} if self.popen is None else {"broker": self.popen.pid}
+
 
 class RabbitMQ:
     """A vhost of the harness's own on a server that runs already; the server itself is left alone."""
 
     name = "rabbitmq"
+    returns = "never gone"
 
     def __init__(self) -> None:
         url = os.environ.get("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672//")
@@ -145,9 +177,17 @@ class RabbitMQ:
         return False
 
     def forget(self) -> None:
-        with kombu.Connection(self._url(self._server.hostname, self._server.port or 5672)) as connection:
-            for name in QUEUES:
-                kombu.Queue(name)(connection.default_channel).delete()
+        with rabbit.session(self._url(*self.address())) as connection:
+            rabbit.empty(connection)
+
+    def revive(self) -> None:
+        """It is never gone."""
+
+    def fill(self) -> None:
+        """Its server is not the harness's own."""
+
+    def make_room(self) -> None:
+        """There is nothing to undo."""
 
     def address(self) -> tuple[str, int]:
         return (self._server.hostname or "127.0.0.1", self._server.port or 5672)
@@ -158,14 +198,20 @@ class RabbitMQ:
     def pid(self) -> int | None:
         return None
 
+    def processes(self) -> dict[str, int]:
+        return {}
+
     def _url(self, host: str | None, port: int) -> str:
         login = f"{self._server.username or 'guest'}:{self._server.password or 'guest'}"
         return urlunsplit(("amqp", f"{login}@{host}:{port}", f"/{quote(self._vhost, safe='')}", "", ""))
 
 
-def make(name: str, folder: Path) -> Redis | RabbitMQ:
+def make(name: str, folder: Path) -> Broker:
     """The broker of this name. Raises Missing."""
-    return Redis(folder) if name == "redis" else RabbitMQ()
+    if name == "redis":
+        return Redis(folder)
+    found = rabbit.programs()
+    return rabbit.RabbitServer(folder, found) if found else RabbitMQ()
 
 
 def _server() -> Path:

@@ -5,7 +5,6 @@ import contextlib
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,8 +17,9 @@ from launcher.layout import PROJECT_DIR, VENV_PYTHON
 from tests.chaos import audit, brokers, janitor, roles
 from tests.chaos.errors import Missing
 from tests.chaos.history import Outcome
+from tests.chaos.ports import LOOPBACK, free_port
 from tests.chaos.postgres import Postgres
-from tests.chaos.proxy import LOOPBACK, Proxy
+from tests.chaos.proxy import Proxy
 from tests.chaos.web import request
 
 FOREIGN = ("DATABASE_URL", "CELERY_BROKER_URL", "SCHEDULER_DATA_DIR", "DJANGO_SETTINGS_MODULE", "SECRET_KEY")
@@ -47,7 +47,7 @@ class Cluster:
         self.journal = folder / "journal"
         self.postgres = Postgres(folder)
         self.broker = brokers.make(broker, folder)
-        self.ports = [_free_port(), _free_port()]
+        self.ports = [free_port(), free_port()]
         self.variables = {**FAST, **variables}
         self._seed = seed
         self._open = contextlib.ExitStack()
@@ -94,9 +94,9 @@ class Cluster:
 
     def record_servers(self) -> None:
         """Note the servers' process numbers for the janitor."""
-        popens = {"postgres": self.postgres.popen, "broker": getattr(self.broker, "popen", None)}
-        found = {name: popen.pid for name, popen in popens.items() if popen is not None}
-        pids.record(self.folder / "servers.json", found)
+        postgres = self.postgres.popen
+        found = {} if postgres is None else {"postgres": postgres.pid}
+        pids.record(self.folder / "servers.json", found | self.broker.processes())
 
     def _environ(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
@@ -192,9 +192,3 @@ def running(
         raise
     finally:
         watcher.communicate(janitor.FAREWELL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

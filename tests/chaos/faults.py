@@ -9,7 +9,6 @@ import psycopg2
 import redis
 
 from launcher import pids
-from tests.chaos.brokers import Redis
 from tests.chaos.cluster import Cluster
 from tests.chaos.roles import children, send
 
@@ -107,16 +106,18 @@ def flush_broker(cluster: Cluster, draw: random.Random) -> Injection | None:
 
 
 def restart_broker(cluster: Cluster, draw: random.Random) -> Injection | None:
-    """The broker is gone for some seconds, and comes back empty."""
+    """The broker is gone for some seconds: killed, and started again."""
     if cluster.broker.pid() is None:
         return None
     cluster.broker.stop()
 
     def start() -> None:
-        cluster.broker.start()
-        cluster.record_servers()
+        try:
+            cluster.broker.revive()
+        finally:
+            cluster.record_servers()
 
-    return Injection("gone, and back empty", draw.uniform(0.3, 5), start)
+    return Injection(f"gone, and back {cluster.broker.returns}", draw.uniform(0.3, 5), start)
 
 
 def freeze_broker(cluster: Cluster, draw: random.Random) -> Injection | None:
@@ -127,17 +128,8 @@ def freeze_broker(cluster: Cluster, draw: random.Random) -> Injection | None:
 
 def fill_broker(cluster: Cluster, draw: random.Random) -> Injection | None:
     """The broker's memory is full: reads work, writes are refused."""
-    broker = cluster.broker
-    if not isinstance(broker, Redis):
-        return None
-    _limit_memory(broker, "1mb")
-    return Injection("maxmemory 1mb, noeviction", draw.uniform(1, 6), lambda: _limit_memory(broker, "0"))
-
-
-def _limit_memory(broker: Redis, size: str) -> None:
-    with broker.client() as client:
-        client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", size)
+    detail = cluster.broker.fill()
+    return Injection(detail, draw.uniform(1, 6), cluster.broker.make_room) if detail else None
 
 
 def restart_database(cluster: Cluster, draw: random.Random) -> Injection | None:

@@ -77,7 +77,7 @@ class Injector:
             )
         )
 
-    def heal_all(self, patience: float = 20.0) -> None:
+    def heal_all(self, patience: float = 45.0) -> None:
         """End every fault. Raises TimeoutError if one cannot be healed."""
         deadline = time.monotonic() + patience
         while self._active:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.pgwire import Conversation
+from tests.chaos.ports import LOOPBACK
 
 CHUNK = 64 * 1024
-LOOPBACK = "127.0.0.1"
 
 Upstream = Callable[[], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 

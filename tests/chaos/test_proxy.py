@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.pgwire import Conversation
-from tests.chaos.proxy import LOOPBACK, Proxy
+from tests.chaos.ports import LOOPBACK
+from tests.chaos.proxy import Proxy
 
 
 def query(text: bytes) -> bytes:

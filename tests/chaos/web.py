@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.chaos.history import Outcome
-from tests.chaos.proxy import LOOPBACK
+from tests.chaos.ports import LOOPBACK
 
 TIMEOUT_SECONDS = 5.0
 
