@@ -82,6 +82,16 @@ class NewSchedule:
     task_schedule_id: UUID = field(default_factory=new_id)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewCalendar:
+    """A calendar to be stored: `dates` are ISO dates, `rrules` RFC 5545 texts that are read as whole days."""
+
+    name: str
+    description: str = ""
+    dates: Sequence[str] = ()
+    rrules: Sequence[str] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Fired:
     """What one slice of a tick has dealt with; `schedules` 0 means that nothing was due."""

@@ -1,10 +1,39 @@
 """The only writer of task schedules, their occurrences, calendars and backfills.
 
 `now` is for tests and defaults to the database's clock. Verbs on a schedule that does not exist change
-nothing and say so; InvalidRecurrence is the one error of their own.
+nothing and say so. Errors are InvalidRecurrence and those of `schedules_app.errors`.
 """
 
+from schedules_app.store.actions import Triggered, move, restore, skip_next, trigger
+from schedules_app.store.backfills import backfill, cancel_backfill, plan_backfill, work_backfills
+from schedules_app.store.calendars import create_calendar, delete_calendar, update_calendar
 from schedules_app.store.editing import EDITABLE, create, delete, lock, pause, resume, update
+from schedules_app.store.outcomes import check_success, mend, prune_ledger, settle
 from schedules_app.store.ticking import fire_due
 
-__all__ = ["EDITABLE", "create", "delete", "fire_due", "lock", "pause", "resume", "update"]
+__all__ = [
+    "EDITABLE",
+    "Triggered",
+    "backfill",
+    "cancel_backfill",
+    "check_success",
+    "create",
+    "create_calendar",
+    "delete",
+    "delete_calendar",
+    "fire_due",
+    "lock",
+    "mend",
+    "move",
+    "pause",
+    "plan_backfill",
+    "prune_ledger",
+    "restore",
+    "resume",
+    "settle",
+    "skip_next",
+    "trigger",
+    "update",
+    "update_calendar",
+    "work_backfills",
+]

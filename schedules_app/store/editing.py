@@ -46,7 +46,13 @@ def create(new: Sequence[NewSchedule], now: datetime | None = None) -> list[Task
     return TaskSchedule.objects.bulk_create([_row(item, moment) for item in new])
 
 
-def update(schedule_id: UUID, changes: Mapping[str, Any], now: datetime | None = None) -> TaskSchedule | None:
+def update(
+    schedule_id: UUID,
+    changes: Mapping[str, Any],
+    now: datetime | None = None,
+    *,
+    if_revision: int | None = None,
+) -> TaskSchedule | None:
     """Change columns; the schedule as it is then, or None when there is none.
 
     A change of the rule takes effect from now and never fires the past: occurrences of the old rule that
@@ -68,7 +74,9 @@ def lock(schedule_id: UUID) -> TaskSchedule | None:
     return TaskSchedule.objects.select_for_update().filter(task_schedule_id=schedule_id).first()
 
 
-def pause(schedule_ids: Iterable[UUID], now: datetime | None = None, note: str = "") -> set[UUID]:
+def pause(
+    schedule_ids: Iterable[UUID], now: datetime | None = None, note: str = "", until: datetime | None = None
+) -> set[UUID]:
     """Stop firing; the ids of the schedules that this changed. Finished ones have nothing to pause."""
     moment = now or task_store.database_now()
     with transaction.atomic():
@@ -82,7 +90,7 @@ def pause(schedule_ids: Iterable[UUID], now: datetime | None = None, note: str =
     return paused
 
 
-def resume(schedule_ids: Iterable[UUID], now: datetime | None = None) -> set[UUID]:
+def resume(schedule_ids: Iterable[UUID], now: datetime | None = None, *, catch_up: bool = False) -> set[UUID]:
     """Fire again, from the next occurrence; the ids of the schedules that this changed.
 
     What a schedule left out while it was paused is recorded as skipped. Raises InvalidRecurrence.
@@ -103,7 +111,7 @@ def resume(schedule_ids: Iterable[UUID], now: datetime | None = None) -> set[UUI
     return {schedule.task_schedule_id for schedule in paused}
 
 
-def delete(schedule_id: UUID) -> bool:
+def delete(schedule_id: UUID, now: datetime | None = None, *, if_revision: int | None = None) -> bool:
     """Remove a schedule and its ledger, not its tasks; False when there is none."""
     with transaction.atomic():
         # Locked first: a tick could otherwise add a ledger row in between, and the foreign key refuse.
