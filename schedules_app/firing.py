@@ -8,12 +8,12 @@ from uuid import UUID
 from django.conf import settings
 
 from schedules_app import recurrence
-from schedules_app.landing import Skipped, jitter, plan_fires
 from schedules_app.models import Calendar, Occurrence, TaskSchedule
 from schedules_app.overlap import decide
 from schedules_app.records import Overlap
 from schedules_app.recurrence import (
     LATEST,
+    MISSED,
     CatchUp,
     Fold,
     Gap,
@@ -21,7 +21,10 @@ from schedules_app.recurrence import (
     Policy,
     Roll,
     Rule,
+    Skipped,
     is_late,
+    jitter,
+    plan_fires,
 )
 from schedules_app.sql import Advance
 from schedules_app.templating import has_placeholders, render
@@ -247,7 +250,7 @@ def fire(schedule: TaskSchedule, now: datetime) -> Firing:
         now=now,
         fires=tuple(item.at for item in plan.fires),
         waiting=waiting,
-        skipped=tuple((run, "missed") for run in plan.skipped),
+        skipped=tuple((run, MISSED) for run in plan.skipped),
         next_at=plan.next_at,
     )
 
@@ -281,7 +284,7 @@ def skipped_rows(
             task_schedule_id=schedule.task_schedule_id,
             occurs_at=run.first,
             verdict="SKIPPED",
-            reason=reason if getattr(run, "reason", "missed") == "missed" else run.reason,
+            reason=reason if run.reason == MISSED else run.reason,
             decided_at=now,
             count=run.count,
             last_occurs_at=run.last if run.count > 1 else None,
