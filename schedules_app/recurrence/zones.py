@@ -6,6 +6,7 @@ in either with the offset before the change if `fold=0`, with the offset after i
 
 import heapq
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,19 +22,32 @@ def wall_of(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def wall_before(moment: datetime, zone: ZoneInfo) -> datetime:
-    """A wall-clock time so early that no instant at or after `moment` stems from an earlier one."""
-    wall = wall_of(moment, zone)
+    """A wall-clock time so early that no instant at or after `moment` stems from an earlier one.
+
+    After a gap, times in it are read with the offset before it; ahead of a fold's second pass, times that lie back
+    on the clock come once more. Both show as a smaller offset nearby.
+    """
+    naive, least = moment.replace(tzinfo=None), moment.astimezone(zone).utcoffset() or timedelta(0)
+    for distance in (-_WIDEST, _WIDEST):
+        with suppress(OverflowError):
+            least = min(least, (moment + distance).astimezone(zone).utcoffset() or timedelta(0))
     try:
-        is_quiet = (moment - _WIDEST).astimezone(zone).utcoffset() == moment.astimezone(zone).utcoffset()
-        return wall if is_quiet else wall - _WIDEST
+        return naive + least
     except OverflowError:
-        return wall
+        return wall_of(moment, zone)
 
 
 def resolve(
-    wall: datetime, zone: ZoneInfo, gap: Gap = Gap.SHIFT, fold: Fold = Fold.FIRST, *, to_edge: bool = False
+    wall: datetime,
+    zone: ZoneInfo,
+    gap: Gap | None = Gap.SHIFT,
+    fold: Fold = Fold.FIRST,
+    *,
+    to_edge: bool = False,
 ) -> tuple[Nominal, ...]:
     """The instants that a wall-clock time stands for, in order. Raises OverflowError beyond the calendar.
+
+    With `gap` None a time in a gap stands for nothing.
 
     In a gap: moved as RFC 5545, 3.3.5 says (read with the offset before it, so that 02:30 becomes 03:30), or, with
     `to_edge`, to the gap's end as Debian's cron does (02:30 becomes 03:00).
@@ -43,6 +57,8 @@ def resolve(
     if early == late:
         return (Nominal(early),)
     if early > late:
+        if gap is None:
+            return ()
         at = _edge(late, early, zone) if to_edge else early
         return (Nominal(at, (Note.GAP,), Skip.DST_GAP if gap is Gap.SKIP else None),)
     chosen = {Fold.FIRST: (early,), Fold.SECOND: (late,), Fold.BOTH: (early, late)}[fold]
@@ -52,7 +68,7 @@ def resolve(
 def in_order(
     walls: Iterable[datetime],
     zone: ZoneInfo,
-    gap: Gap = Gap.SHIFT,
+    gap: Gap | None = Gap.SHIFT,
     fold: Fold = Fold.FIRST,
     *,
     to_edge: bool = False,
@@ -62,7 +78,7 @@ def in_order(
 
 
 def _sorted(
-    walls: Iterable[datetime], zone: ZoneInfo, gap: Gap, fold: Fold, to_edge: bool
+    walls: Iterable[datetime], zone: ZoneInfo, gap: Gap | None, fold: Fold, to_edge: bool
 ) -> Iterator[Nominal]:
     waiting: list[tuple[datetime, int, Nominal]] = []  # of a fold or gap, until no earlier instant can follow
     number = 0
