@@ -1,14 +1,18 @@
 """Query parameters of the lists of schedules, of their tasks and of their occurrences."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from schedules_app import queries
-from schedules_app.models import VERDICTS, Occurrence, TaskSchedule
+from schedules_app.models import VERDICTS, Backfill, Calendar, Occurrence, TaskSchedule
+from schedules_app.records import Alert, Origin
 from tasks_app.filters import InstantFilter, StatusFilter, StatusFormField, TextFilter
 from tasks_app.models import Task
+
+REASONS = ("missed", "paused", "rule_changed", "overlap", "excluded", "dst_gap", "expired", "requested")
 
 
 def _csv(words: list[str]) -> dict[str, Any]:
@@ -29,18 +33,34 @@ class ScheduleStatusFilter(filters.Filter):
         return queries.with_status(queryset, value) if value else queryset
 
 
-class VerdictFilter(filters.Filter):
-    """Verdicts."""
+class WordsFilter(filters.Filter):
+    """One or several words of a column."""
 
     field_class = StatusFormField
     is_repeatable = True
-    schema = _csv(list(VERDICTS))
+
+    def __init__(self, field_name: str, words: Sequence[str], help_text: str) -> None:
+        self.schema = _csv(list(words))
+        choices = [(word, word) for word in words]
+        super().__init__(field_name, lookup_expr="in", choices=choices, help_text=help_text)
+
+    def filter(self, queryset: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
+        return super().filter(queryset, value) if value else queryset
+
+
+class AlertFilter(filters.ChoiceFilter):
+    """Alerts, which are derived and not a column."""
+
+    words = ("true", *(alert.value for alert in Alert))
+    schema = {"type": "string", "enum": list(words)}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(lookup_expr="in", choices=[(v, v) for v in VERDICTS], **kwargs)
+        super().__init__(choices=[(word, word) for word in self.words], **kwargs)
 
-    def filter(self, queryset: QuerySet[Occurrence], value: list[str]) -> QuerySet[Occurrence]:
-        return super().filter(queryset, value) if value else queryset
+    def filter(self, queryset: QuerySet[TaskSchedule], value: str) -> QuerySet[TaskSchedule]:
+        if not value:
+            return queryset
+        return queries.with_alert(queryset, None if value == "true" else Alert(value))
 
 
 class ScheduleFilterSet(filters.FilterSet):
@@ -49,6 +69,7 @@ class ScheduleFilterSet(filters.FilterSet):
     status = ScheduleStatusFilter(help_text="One or several statuses, repeated or between commas.")
     operation = TextFilter(max_length=200, help_text="The exact operation; write + as %2B.")
     queue = TextFilter(max_length=64, help_text="The queue's exact name.")
+    alert = AlertFilter(help_text="`true`: with any alert; else with this one.")
 
     class Meta:
         model = TaskSchedule
@@ -68,10 +89,30 @@ class ScheduleTaskFilterSet(filters.FilterSet):
 class OccurrenceFilterSet(filters.FilterSet):
     """Filters of GET /task-schedules/{id}/occurrences/."""
 
-    verdict = VerdictFilter(help_text="One or several verdicts, repeated or between commas.")
+    verdict = WordsFilter("verdict", VERDICTS, "One or several verdicts, repeated or between commas.")
+    reason = WordsFilter("reason", REASONS, "One or several reasons of SKIPPED, repeated or between commas.")
+    origin = WordsFilter(
+        "origin", [origin.value for origin in Origin], "One or several origins, repeated or between commas."
+    )
     occurs_after = InstantFilter("occurs_at", "gte", help_text="At this time or later.")
     occurs_before = InstantFilter("occurs_at", "lt", help_text="Before this time.")
 
     class Meta:
         model = Occurrence
+        fields: list[str] = []
+
+
+class BackfillFilterSet(filters.FilterSet):
+    """GET /task-schedules/{id}/backfills/ has no filters: a schedule has few."""
+
+    class Meta:
+        model = Backfill
+        fields: list[str] = []
+
+
+class CalendarFilterSet(filters.FilterSet):
+    """GET /calendars/ has no filters: there are few."""
+
+    class Meta:
+        model = Calendar
         fields: list[str] = []
