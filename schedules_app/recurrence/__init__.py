@@ -15,6 +15,7 @@ from schedules_app.recurrence.base import (
     Skip,
     known_zones,
 )
+from schedules_app.recurrence.calendars import check_calendar
 from schedules_app.recurrence.planning import (
     MISSED,
     Plan,
@@ -45,6 +46,7 @@ __all__ = [
     "Rule",
     "Skip",
     "Skipped",
+    "check_calendar",
     "is_late",
     "jitter",
     "known_zones",

@@ -5,7 +5,7 @@ Every time that goes in or out is aware; what comes out is in UTC. The only exce
 """
 
 import zoneinfo
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -127,7 +127,7 @@ class Rule:
     excluded: tuple[str, ...] = ()
     calendars: tuple[Calendar, ...] = ()
     roll: Roll = Roll.SKIP
-    overrides: tuple[tuple[datetime, datetime | None], ...] = field(default=())
+    overrides: tuple[tuple[datetime, datetime | None], ...] = ()
 
     def __post_init__(self) -> None:
         for unit in UNIT_SECONDS:
@@ -144,10 +144,25 @@ class Rule:
                 raise InvalidRecurrence(
                     "ends_at", "lies before starts_at; give a later time, or null for no end"
                 )
+        overrides = tuple(
+            (_override(old), None if new is None else _override(new)) for old, new in self.overrides
+        )
+        object.__setattr__(self, "overrides", overrides)
+        self._check_texts()
 
     @property
     def is_interval(self) -> bool:
         return any((self.days, self.hours, self.minutes, self.seconds))
+
+    def _check_texts(self) -> None:
+        # These modules need this one.
+        from schedules_app.recurrence import calendars, cron, rrules
+
+        if self.cron is not None:
+            cron.parse(self.cron)
+        if self.rrule is not None:
+            rrules.parse(self.rrule)
+        calendars.check(self)
 
     def _check_kind(self) -> None:
         kinds = [self.is_interval, self.cron is not None, self.rrule is not None]
@@ -167,6 +182,10 @@ def _check_interval(unit: str, value: object) -> None:
     most = min(MOST_SECONDS // UNIT_SECONDS[unit], 2**31 - 1)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise InvalidRecurrence(f"every_x_{unit}", f"use a whole number from 1 to {most}")
+
+
+def _override(value: datetime) -> datetime:
+    return in_calendar("overrides", value)
 
 
 def in_calendar(field: str, value: datetime) -> datetime:
