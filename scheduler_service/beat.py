@@ -9,7 +9,7 @@ from tasks_app import doorbell
 logger = logging.getLogger(__name__)
 
 QUEUE = "scheduler"
-MOST_WAITING = 8
+MOST_WAITING = 10
 """Two rounds of all beat entries. More would only be worked off, one by one, after the worker's return."""
 
 

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE_AFTER_FAILURE = 1.0
 """Seconds before the next look when the database was away."""
+PAUSE_BETWEEN_KEEPERS = 0.01
 PAUSE_BEFORE_RESTART = 1.0
 """Seconds before a child that died is started again."""
 
@@ -55,7 +56,7 @@ class Chore:
 
 
 def chores() -> list[Chore]:
-    """What beat sends otherwise."""
+    """What beat sends otherwise, but for keeping the time: that has a thread of its own."""
     config = settings.CONFIG
     return [
         Chore(schedule_tasks.tick, 1.0),
@@ -73,6 +74,16 @@ def tend(chores: Sequence[Chore], wait: Wait, clock: Callable[[], float] = time.
                 _safely(chore.act)
                 chore.due = clock() + chore.every
         if wait(max(0.0, min(chore.due for chore in chores) - clock())):
+            return
+
+
+def keep_time(wait: Wait, keep: Callable[[], object] = schedule_tasks.keep_time) -> None:
+    """Do what is due at its moment, until told to stop."""
+    while True:
+        _safely(keep)
+        # It looked for a second, or had nothing to look for; the pause is for the latter.
+        if wait(PAUSE_BETWEEN_KEEPERS):
+            close_connection()
             return
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from tasks_app import doorbell, rows, sql
 from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status, after_loss
@@ -134,6 +134,14 @@ def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
         promoted.update(status=Status.PENDING)
         _ring_after_commit(promoted.values_list("queue", flat=True).distinct())
     return len(ids)
+
+
+def next_promotion(since: datetime, until: datetime) -> datetime | None:
+    """The earliest time in this range at which a waiting task is to be promoted."""
+    waiting = Task.objects.filter(status__in=[Status.SCHEDULED, Status.RETRY], run_at__range=(since, until))
+    # One that expires before it may start is never promoted: it must not hide those after it.
+    unexpired = waiting.filter(Q(expires_at=None) | Q(expires_at__gt=F("run_at")))
+    return unexpired.order_by("run_at").values_list("run_at", flat=True).first()
 
 
 def expire(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:

@@ -204,6 +204,7 @@ CELERY_TASK_ROUTES = {
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "schedules_app.tasks.tick", "schedule": 1.0},
+    "keep time": {"task": "schedules_app.tasks.keep_time", "schedule": 1.0},
     "sweep": {"task": "tasks_app.tasks.sweep", "schedule": 1.0},
     "rescue": {"task": "tasks_app.tasks.rescue", "schedule": CONFIG.rescue_interval_seconds},
     "prune": {"task": "tasks_app.tasks.prune", "schedule": CONFIG.prune_interval_seconds},

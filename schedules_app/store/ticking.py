@@ -158,3 +158,12 @@ def _cancel(schedule_ids: Sequence[UUID], now: datetime) -> None:
     if schedule_ids:
         previous = Task.objects.filter(task_schedule__in=schedule_ids, status__in=UNFINISHED)
         task_store.cancel(previous.values_list("task_id", flat=True), now)
+
+
+def next_firing(since: datetime, until: datetime) -> datetime | None:
+    """The earliest occurrence in this range that is still to be fired, if its schedule is not paused.
+
+    What was laid down ahead is past that: it is a task by now, which is promoted in its time.
+    """
+    active = TaskSchedule.objects.filter(next_run_at__range=(since, until), paused_at__isnull=True)
+    return active.order_by("next_run_at").values_list("next_run_at", flat=True).first()

@@ -86,7 +86,19 @@ def test_the_tender_does_what_beat_sends():
     from scheduler_service.celery import app
 
     sent = {entry["task"].rpartition(".")[2] for entry in app.conf.beat_schedule.values()}
-    assert {chore.act.__name__ for chore in polling.chores()} == sent
+    assert {chore.act.__name__ for chore in polling.chores()} | {"keep_time"} == sent
+
+
+def test_the_tender_keeps_the_time_until_it_is_told_to_stop_and_outlives_a_failure():
+    acts: list[str] = []
+
+    def keep() -> None:
+        acts.append("kept")
+        if len(acts) == 2:
+            raise ConnectionError("gone")
+
+    polling.keep_time(waits(3), keep)
+    assert acts == ["kept"] * 3
 
 
 def test_without_a_broker_nothing_is_sent_and_nothing_is_missed(monkeypatch, settings):

@@ -35,7 +35,10 @@ class Command(BaseCommand):
         stopping = threading.Event()
         _stop_on_signals(stopping)
         if options["tender"]:
+            keeper = threading.Thread(target=polling.keep_time, args=[stopping.wait], name="keep-time")
+            keeper.start()
             polling.tend(polling.chores(), stopping.wait)
+            keeper.join()
         elif options["child"]:
             queues = [name.strip() for name in options["queues"].split(",") if name.strip()]
             polling.work(queues, options["every"], _stop_with_parent(stopping))
