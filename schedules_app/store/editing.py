@@ -1,7 +1,7 @@
-"""Create, change, pause, resume and delete task schedules."""
+"""Create, change and delete task schedules."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,41 +9,68 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
-from schedules_app.firing import due_at, rule_of, skipped_rows
-from schedules_app.models import KINDS, Occurrence, TaskSchedule
+from schedules_app.deadlines import deadline_after
+from schedules_app.errors import StaleRevision
+from schedules_app.firing import rule_of
+from schedules_app.models import KINDS, Calendar, Occurrence, TaskSchedule
 from schedules_app.records import NewSchedule
-from schedules_app.recurrence import CatchUp, InvalidRecurrence, Policy, Rule, next_from, plan_fires
+from schedules_app.recurrence import InvalidRecurrence, Rule
+from schedules_app.store import membership, overrides
+from schedules_app.store.withdrawal import (
+    POSITION,
+    go_on,
+    is_used_up,
+    leave_out,
+    look_at,
+    record,
+    withdraw,
+)
 from tasks_app import store as task_store
 
 logger = logging.getLogger(__name__)
 
-RULE_COLUMNS = (
-    *KINDS,
-    "timezone",
-    "starts_at",
-    "ends_at",
-    "gap",
-    "fold",
-    "excluded_dates",
-    "calendars",
-    "roll",
+TIMING = frozenset({*KINDS, "timezone", "starts_at", "gap", "fold"})
+RULE = TIMING | {"ends_at", "excluded_dates", "calendars", "roll"}
+TEMPLATE = frozenset(
+    {
+        "operation",
+        "arguments",
+        "priority",
+        "queue",
+        "tags",
+        "max_attempts",
+        "timeout_seconds",
+        "jitter_seconds",
+        "expires_after_seconds",
+    }
 )
+LAID_DOWN = RULE | TEMPLATE | {"overlap", "schedule_x_times"}
+"""Columns that what lies ahead was made of."""
 EDITABLE = frozenset(field.name for field in fields(NewSchedule)) - {"task_schedule_id"}
-SKIP_ALL = Policy(catch_up=CatchUp.SKIP, cap=0)
 
 
 def create(new: Sequence[NewSchedule], now: datetime | None = None) -> list[TaskSchedule]:
-    """Store schedules in one INSERT. The first occurrence is `starts_at`, or now.
+    """Store schedules in one INSERT. The first occurrence is the first at or after `starts_at`, or now.
 
-    A `starts_at` in the past only anchors the rule: what lies behind is not fired. Raises InvalidRecurrence,
-    also for a rule that has no occurrence ahead.
+    A `starts_at` in the past only anchors the rule: what lies behind is not fired. Raises InvalidRecurrence, also for
+    a rule that has no occurrence ahead, and for a calendar that does not exist.
     """
     if not new:
         return []
     moment = now or task_store.database_now()
-    return TaskSchedule.objects.bulk_create([_row(item, moment) for item in new])
+    with transaction.atomic():
+        calendars = membership.named(name for item in new for name in item.calendars)
+        kept = [[calendars[name] for name in dict.fromkeys(item.calendars)] for item in new]
+        rows, schedules = [], []
+        for item, own in zip(new, kept, strict=True):
+            schedule, skipped = _new_row(item, own, moment)
+            schedules.append(schedule)
+            rows += skipped
+        TaskSchedule.objects.bulk_create(schedules)
+        membership.add([(one, own) for one, owns in zip(schedules, kept, strict=True) for own in owns])
+        record(rows)
+    return schedules
 
 
 def update(
@@ -55,8 +82,10 @@ def update(
 ) -> TaskSchedule | None:
     """Change columns; the schedule as it is then, or None when there is none.
 
-    A change of the rule takes effect from now and never fires the past: occurrences of the old rule that
-    were due but not fired yet are recorded as skipped. Raises InvalidRecurrence and then changes nothing.
+    A change of the rule takes effect from now and never fires the past: occurrences of the old rule that were due but
+    not fired yet are recorded as skipped. What was laid down ahead is taken back and laid down anew. A higher limit
+    on tasks lets a finished schedule go on. Raises StaleRevision when the schedule does not have `if_revision`, and
+    InvalidRecurrence; either changes nothing.
     """
     unknown = changes.keys() - EDITABLE
     if unknown:
@@ -65,6 +94,7 @@ def update(
     with transaction.atomic():
         schedule = lock(schedule_id)
         if schedule is not None:
+            _check_revision(schedule, if_revision)
             _change(schedule, changes, moment)
     return schedule
 
@@ -74,123 +104,139 @@ def lock(schedule_id: UUID) -> TaskSchedule | None:
     return TaskSchedule.objects.select_for_update().filter(task_schedule_id=schedule_id).first()
 
 
-def pause(
-    schedule_ids: Iterable[UUID], now: datetime | None = None, note: str = "", until: datetime | None = None
-) -> set[UUID]:
-    """Stop firing; the ids of the schedules that this changed. Finished ones have nothing to pause."""
-    moment = now or task_store.database_now()
-    with transaction.atomic():
-        running = TaskSchedule.objects.filter(
-            task_schedule_id__in=list(schedule_ids), paused_at__isnull=True, next_run_at__isnull=False
-        )
-        paused = {item.task_schedule_id for item in _locked(running)}
-        TaskSchedule.objects.filter(task_schedule_id__in=paused).update(
-            paused_at=moment, pause_note=note[:200], due_at=None, updated_at=moment
-        )
-    return paused
-
-
-def resume(schedule_ids: Iterable[UUID], now: datetime | None = None, *, catch_up: bool = False) -> set[UUID]:
-    """Fire again, from the next occurrence; the ids of the schedules that this changed.
-
-    What a schedule left out while it was paused is recorded as skipped. Raises InvalidRecurrence.
-    """
-    moment = now or task_store.database_now()
-    with transaction.atomic():
-        paused = list(
-            _locked(
-                TaskSchedule.objects.filter(task_schedule_id__in=list(schedule_ids), paused_at__isnull=False)
-            )
-        )
-        for schedule in paused:
-            schedule.next_run_at = _skip_due(schedule, rule_of(schedule), "paused", moment)
-            schedule.due_at = due_at(schedule, schedule.next_run_at)
-            schedule.paused_at, schedule.pause_note, schedule.updated_at = None, "", moment
-        columns = ["next_run_at", "due_at", "paused_at", "pause_note", "updated_at"]
-        TaskSchedule.objects.bulk_update(paused, columns)
-    return {schedule.task_schedule_id for schedule in paused}
-
-
 def delete(schedule_id: UUID, now: datetime | None = None, *, if_revision: int | None = None) -> bool:
-    """Remove a schedule and its ledger, not its tasks; False when there is none."""
+    """Remove a schedule, its ledger and its backfills; False when there is none. Raises StaleRevision.
+
+    Its tasks stay, but for those that were laid down ahead and have not begun.
+    """
     with transaction.atomic():
         # Locked first: a tick could otherwise add a ledger row in between, and the foreign key refuse.
         schedule = lock(schedule_id)
         if schedule is None:
             return False
+        _check_revision(schedule, if_revision)
+        withdraw([schedule], now or task_store.database_now())
         Occurrence.objects.filter(task_schedule_id=schedule_id).delete()
         schedule.delete()
     return True
 
 
-def _row(new: NewSchedule, now: datetime) -> TaskSchedule:
+def _check_revision(schedule: TaskSchedule, wanted: int | None) -> None:
+    if wanted is not None and wanted != schedule.revision:
+        raise StaleRevision(schedule.revision)
+
+
+def _new_row(
+    new: NewSchedule, calendars: Sequence[Calendar], now: datetime
+) -> tuple[TaskSchedule, list[Occurrence]]:
+    """The row of a new schedule, and those of the occurrences that it skips before its first."""
     values = {field.name: getattr(new, field.name) for field in fields(NewSchedule)}
     values |= {"starts_at": new.starts_at or now, "tags": list(new.tags)}
-    del values["calendars"]
     values["excluded_dates"] = list(new.excluded_dates)
+    del values["calendars"]
     schedule = TaskSchedule(**values, created_at=now, updated_at=now)
-    schedule.next_run_at = _first(rule_of(schedule, ()), now)
-    schedule.due_at = due_at(schedule, schedule.next_run_at)
+    rule = rule_of(schedule, calendars)
+    rows = go_on(schedule, rule, _beginning(rule, now), now)
     if schedule.next_run_at is None:
         raise InvalidRecurrence("ends_at", "no occurrence lies ahead; give a later time, or null for no end")
-    return schedule
+    schedule.due_at = look_at(schedule)
+    schedule.success_due_at = _success_due_at(schedule, now)
+    return schedule, rows
 
 
-def _first(rule: Rule, now: datetime) -> datetime | None:
-    """The first occurrence to fire: `starts_at`, or the next one when that is past.
+def _beginning(rule: Rule, now: datetime) -> datetime:
+    """From when a new rule is followed: from `starts_at`, or from now when that is past.
 
     A `starts_at` that is only just past was "now" on the clock of the one who sent it.
     """
     just_past = now - timedelta(seconds=settings.CONFIG.late_after_seconds) <= rule.starts_at
-    return rule.starts_at if just_past else next_from(rule, now)
+    return rule.starts_at if just_past else now
+
+
+def _success_due_at(schedule: TaskSchedule, now: datetime) -> datetime | None:
+    if schedule.expect_success_by is None:
+        return None
+    return deadline_after(now, schedule.expect_success_by, schedule.timezone)
 
 
 def _change(schedule: TaskSchedule, changes: Mapping[str, Any], now: datetime) -> None:
-    values = (
-        {**changes, "starts_at": changes["starts_at"] or now} if "starts_at" in changes else dict(changes)
-    )
-    changed = {name for name, value in values.items() if getattr(schedule, name) != value}
-    if not changed:
+    values = _differing(schedule, changes, now)
+    if not values:
         return
-    if changed & set(RULE_COLUMNS):
-        _skip_superseded(schedule, now)
-    for name in changed:
-        setattr(schedule, name, values[name])
-    schedule.next_run_at = _next_after_change(schedule, changed, now)
-    schedule.due_at = due_at(schedule, schedule.next_run_at) if schedule.paused_at is None else None
-    schedule.revision += 1
-    schedule.updated_at = now
-    schedule.save(update_fields=[*changed, "next_run_at", "due_at", "revision", "updated_at"])
+    changed = frozenset(values)
+    if changed & LAID_DOWN:
+        withdraw([schedule], now)
+    rows = _superseded(schedule, now) if changed & RULE else []
+    _assign(schedule, values)
+    if changed & TIMING:
+        overrides.forget_strangers(schedule)
+    rows += _follow(schedule, changed, now)
+    rows += overrides.tidy(schedule, now)
+    record(rows)
+    _expect(schedule, changed, now)
+    _save(schedule, changed - {"calendars"}, now)
 
 
-def _next_after_change(schedule: TaskSchedule, changed: set[str], now: datetime) -> datetime | None:
-    rule, limit = rule_of(schedule), schedule.schedule_x_times
-    if limit is not None and schedule.tasks_created >= limit:
-        return None
-    if "starts_at" in changed:
-        return _first(rule, now)
-    if changed & set(RULE_COLUMNS) or ("schedule_x_times" in changed and schedule.next_run_at is None):
-        return next_from(rule, now)
-    return schedule.next_run_at
+def _assign(schedule: TaskSchedule, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name == "calendars":
+            membership.keep(schedule, list(membership.named(value).values()))
+        else:
+            setattr(schedule, name, value)
 
 
-def _skip_superseded(schedule: TaskSchedule, now: datetime) -> None:
+def _differing(schedule: TaskSchedule, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Those of the changes that change something, as columns have them."""
+    values = dict(changes)
+    if "starts_at" in values:
+        values["starts_at"] = values["starts_at"] or now
+    for name in {"tags", "excluded_dates"} & values.keys():
+        values[name] = list(values[name])
+    if "calendars" in values:
+        values["calendars"] = sorted(set(values["calendars"]))
+    return {name: value for name, value in values.items() if _current(schedule, name) != value}
+
+
+def _current(schedule: TaskSchedule, name: str) -> Any:
+    if name == "calendars":
+        return sorted(calendar.name for calendar in schedule.calendars.all())
+    return getattr(schedule, name)
+
+
+def _superseded(schedule: TaskSchedule, now: datetime) -> list[Occurrence]:
+    """Rows for what was due by the old rule."""
     try:
-        _skip_due(schedule, rule_of(schedule), "rule_changed", now)
+        return leave_out(schedule, now, "rule_changed", now)
     except InvalidRecurrence:
         logger.info("The old rule of schedule %s cannot be followed", schedule.task_schedule_id)
+        return []
 
 
-def _skip_due(schedule: TaskSchedule, rule: Rule, reason: str, now: datetime) -> datetime | None:
-    """Record what is overdue of a schedule as skipped; its first occurrence from now on."""
-    if schedule.next_run_at is None:
-        return None
-    plan = plan_fires(rule, schedule.next_run_at, now - timedelta.resolution, SKIP_ALL)
-    rows = skipped_rows(schedule, plan.skipped, reason, now)
-    Occurrence.objects.bulk_create(rows, ignore_conflicts=True)
-    return plan.next_at
+def _follow(schedule: TaskSchedule, changed: frozenset[str], now: datetime) -> list[Occurrence]:
+    """Let the schedule go on as it is now; rows for what its rule skips."""
+    if is_used_up(schedule):
+        schedule.next_run_at = None
+        return []
+    is_revived = "schedule_x_times" in changed and schedule.next_run_at is None
+    if not changed & RULE and not is_revived and (not changed & LAID_DOWN or schedule.next_run_at is None):
+        return []
+    rule = rule_of(schedule)
+    moment = _beginning(rule, now) if "starts_at" in changed else now
+    if not changed & RULE and schedule.next_run_at is not None:
+        moment = schedule.next_run_at
+    return go_on(schedule, rule, moment, now)
 
 
-def _locked(schedules: QuerySet[TaskSchedule]) -> QuerySet[TaskSchedule]:
-    # In one order for all: two writers that lock the same schedules must not deadlock.
-    return schedules.select_for_update().order_by("task_schedule_id")
+def _expect(schedule: TaskSchedule, changed: frozenset[str], now: datetime) -> None:
+    if "expect_success_by" in changed:
+        schedule.success_overdue_since = None
+    if changed & {"expect_success_by", "timezone"} or schedule.success_due_at is None:
+        schedule.success_due_at = _success_due_at(schedule, now)
+
+
+def _save(schedule: TaskSchedule, columns: frozenset[str], now: datetime) -> None:
+    schedule.due_at = look_at(schedule)
+    schedule.revision += 1
+    schedule.updated_at = now
+    expectation = ("success_due_at", "success_overdue_since")
+    schedule.save(update_fields=[*columns, *POSITION, *expectation, "overrides", "revision", "updated_at"])

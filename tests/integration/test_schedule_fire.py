@@ -325,7 +325,7 @@ def test_deleting_while_a_tick_writes_the_ledger_hits_no_foreign_key() -> None:
     keys = create(30)
 
     def delete() -> int:
-        return sum(store.delete(key) for key in keys)
+        return sum(store.delete(key, NOON) for key in keys)
 
     deleted, fired = at_once([delete, lambda: store.fire_due(NOON)])
     assert deleted == 30

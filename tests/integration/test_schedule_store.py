@@ -229,7 +229,7 @@ def test_a_schedule_whose_end_passed_in_its_pause_is_finished_when_resumed() -> 
 def test_a_deleted_schedule_takes_its_ledger_along_and_leaves_its_tasks() -> None:
     key = _create()
     store.fire_due(NOON)
-    assert store.delete(key) is True
+    assert store.delete(key, NOON) is True
     assert not Occurrence.objects.exists()
     assert Task.objects.get().task_schedule == key
     assert store.fire_due(NOON + HOUR).schedules == 0
