@@ -4,13 +4,14 @@
 nothing and say so. Errors are InvalidRecurrence and those of `schedules_app.errors`.
 """
 
-from schedules_app.store.actions import Triggered, move, restore, skip_next, trigger
+from schedules_app.store.actions import move, restore, skip_next
 from schedules_app.store.backfills import backfill, cancel_backfill, plan_backfill, work_backfills
 from schedules_app.store.calendars import create_calendar, delete_calendar, update_calendar
 from schedules_app.store.editing import EDITABLE, create, delete, lock, update
 from schedules_app.store.outcomes import check_success, mend, prune_ledger, settle
 from schedules_app.store.pausing import pause, resume
 from schedules_app.store.ticking import fire_due
+from schedules_app.store.triggering import Triggered, trigger
 
 __all__ = [
     "EDITABLE",
