@@ -10,6 +10,8 @@ from scheduler_service.config import PROJECT_DIR
 
 PURE = (
     "tasks_app/lifecycle.py",
+    "schedules_app/overlap.py",
+    "schedules_app/templating.py",
     *sorted(
         str(path.relative_to(PROJECT_DIR))
         for path in (PROJECT_DIR / "schedules_app" / "recurrence").glob("*.py")
