@@ -16,6 +16,7 @@ from schedules_app.recurrence.base import (
     known_zones,
 )
 from schedules_app.recurrence.calendars import check_calendar
+from schedules_app.recurrence.describe import describe
 from schedules_app.recurrence.planning import (
     MISSED,
     Plan,
@@ -47,6 +48,7 @@ __all__ = [
     "Skip",
     "Skipped",
     "check_calendar",
+    "describe",
     "is_late",
     "jitter",
     "known_zones",
