@@ -63,6 +63,8 @@ def chores() -> list[Chore]:
         Chore(task_tasks.sweep, 1.0),
         Chore(task_tasks.rescue, config.rescue_interval_seconds),
         Chore(task_tasks.prune, config.prune_interval_seconds),
+        Chore(schedule_tasks.settle, 2.0),
+        Chore(schedule_tasks.prune_ledger, config.prune_interval_seconds),
     ]
 
 

@@ -60,3 +60,12 @@ class CalendarInUse(ScheduleError):
         uses = "1 schedule uses" if schedules == 1 else f"{schedules} schedules use"
         super().__init__(f"{uses} the calendar {name!r}; take it out of their `calendars` first.")
         self.schedules = schedules
+
+
+class CalendarBusy(ScheduleError):
+    """Schedules began to keep the calendar faster than it could be locked together with all that keep it."""
+
+    code = "calendar_busy"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Schedules are just being added to the calendar {name!r}; repeat the change.")

@@ -208,6 +208,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "tasks_app.tasks.sweep", "schedule": 1.0},
     "rescue": {"task": "tasks_app.tasks.rescue", "schedule": CONFIG.rescue_interval_seconds},
     "prune": {"task": "tasks_app.tasks.prune", "schedule": CONFIG.prune_interval_seconds},
+    "settle": {"task": "schedules_app.tasks.settle", "schedule": 2.0},
+    "prune ledger": {"task": "schedules_app.tasks.prune_ledger", "schedule": CONFIG.prune_interval_seconds},
 }
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULER = "scheduler_service.beat:BoundedScheduler"

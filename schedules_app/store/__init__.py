@@ -8,13 +8,16 @@ from schedules_app.store.actions import move, restore, skip_next
 from schedules_app.store.backfills import backfill, cancel_backfill, plan_backfill, work_backfills
 from schedules_app.store.calendars import create_calendar, delete_calendar, update_calendar
 from schedules_app.store.editing import EDITABLE, create, delete, lock, update
-from schedules_app.store.outcomes import check_success, mend, prune_ledger, settle
+from schedules_app.store.expectations import check_success
+from schedules_app.store.outcomes import settle
 from schedules_app.store.pausing import pause, resume
 from schedules_app.store.ticking import fire_due
 from schedules_app.store.triggering import Triggered, trigger
+from schedules_app.store.upkeep import PRUNE_SLICE, mend, prune_ledger
 
 __all__ = [
     "EDITABLE",
+    "PRUNE_SLICE",
     "Triggered",
     "backfill",
     "cancel_backfill",

@@ -1,19 +1,133 @@
-"""How tasks ended, in the ledger and in the schedule's counters."""
+"""How tasks ended: from the tasks' rows into the ledger, which outlives them, and into the schedules' counters."""
 
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from schedules_app.models import Occurrence, TaskSchedule
+from tasks_app.lifecycle import TERMINAL, Status
+from tasks_app.models import Task
+
+LOOK = 5_000
+"""Rows of the ledger that one look goes through; the next goes on behind them."""
+SLICE = 250
+"""Rows per transaction: a tick passes over schedules that are locked."""
+
+DELETED = "DELETED"
+_FAILURES = {Status.ERROR, Status.EXPIRED}
+_COUNTERS = ["consecutive_failures", "last_success_at", "last_failure_at", "success_overdue_since"]
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the task of a row of the ledger ended."""
+
+    row_id: int
+    schedule_id: UUID
+    status: str
+    finished_at: datetime | None
+
+
+class Settler:
+    """Goes round and round through the rows whose task had not ended, so that many of them cost no more per look."""
+
+    def __init__(self) -> None:
+        self.behind = 0
+
+    def look(self) -> int:
+        """Go through the next rows; how many of them were settled."""
+        rows = list(_open_rows().filter(id__gt=self.behind).order_by("id")[:LOOK])
+        self.behind = rows[-1].pk if len(rows) == LOOK else 0
+        ends = list(_ends(rows))
+        return sum(_settle(ends[begin : begin + SLICE]) for begin in range(0, len(ends), SLICE))
+
+
+_settler = Settler()
 
 
 def settle(now: datetime | None = None) -> int:
-    return 0
+    """Note how tasks of the ledger ended, in one look at up to LOOK of its open rows; how many were settled.
+
+    SUCCESS resets a schedule's `consecutive_failures`; ERROR and EXPIRED raise it; CANCELLED and tasks that are gone
+    do neither. Any number of callers may do so at once: each end is counted once.
+    """
+    return _settler.look()
 
 
-def check_success(now: datetime | None = None) -> int:
-    return 0
+def _open_rows() -> QuerySet[Occurrence]:
+    return Occurrence.objects.filter(task_id__isnull=False, task_status="")
 
 
-def mend() -> int:
-    return 0
+def _ends(rows: Sequence[Occurrence]) -> Iterable[_End]:
+    """The rows whose task has ended or is gone."""
+    tasks: dict[UUID, tuple[str, datetime | None]] = {}
+    keys = [row.task_id for row in rows if row.task_id is not None]
+    for begin in range(0, len(keys), 500):
+        found = Task.objects.filter(task_id__in=keys[begin : begin + 500])
+        tasks |= {
+            key: (status, time) for key, status, time in found.values_list("pk", "status", "finished_at")
+        }
+    for row in rows:
+        status, finished_at = tasks.get(row.task_id, (DELETED, None))  # type: ignore[arg-type]
+        if status == DELETED or status in TERMINAL:
+            yield _End(row.pk, row.task_schedule_id, status, finished_at)
 
 
-def prune_ledger(before: datetime, limit: int = 250) -> int:
-    return 0
+def _settle(ends: Sequence[_End]) -> int:
+    with transaction.atomic():
+        # Who is locked is not waited for, the next look comes soon. The locks make the open rows below ours.
+        free = TaskSchedule.objects.select_for_update(skip_locked=True, no_key=True).order_by(
+            "task_schedule_id"
+        )
+        schedules = {item.pk: item for item in free.filter(pk__in={end.schedule_id for end in ends})}
+        chosen = _open_rows().filter(pk__in=[end.row_id for end in ends if end.schedule_id in schedules])
+        mine = set(chosen.values_list("pk", flat=True))
+        won = [end for end in ends if end.row_id in mine]
+        _note(won)
+        _count(schedules, won)
+    return len(won)
+
+
+def _note(ends: Sequence[_End]) -> None:
+    """Write into the ledger what the tasks' rows say; terminal rows never change."""
+    task = Task.objects.filter(task_id=OuterRef("task_id"))
+    Occurrence.objects.filter(pk__in=[end.row_id for end in ends]).update(
+        task_status=Coalesce(Subquery(task.values("status")), Value(DELETED)),
+        task_finished_at=Subquery(task.values("finished_at")),
+    )
+
+
+def _count(schedules: dict[UUID, TaskSchedule], ends: Sequence[_End]) -> None:
+    by_schedule: dict[UUID, list[_End]] = defaultdict(list)
+    for end in ends:
+        if end.status != DELETED and end.status != Status.CANCELLED:
+            by_schedule[end.schedule_id].append(end)
+    changed = [schedules[key] for key in by_schedule]
+    for schedule in changed:
+        for end in sorted(by_schedule[schedule.pk], key=lambda end: (end.finished_at, end.row_id)):
+            _fold(schedule, end)
+    if changed:
+        TaskSchedule.objects.bulk_update(changed, _COUNTERS, batch_size=100)
+
+
+def _fold(schedule: TaskSchedule, end: _End) -> None:
+    time = end.finished_at
+    assert time is not None, "the database holds this of every terminal task"  # for the type checker
+    if end.status in _FAILURES:
+        # A failure that ended before a success which was settled earlier says nothing about now.
+        if schedule.last_success_at is None or time > schedule.last_success_at:
+            schedule.consecutive_failures += 1
+        schedule.last_failure_at = max(time, schedule.last_failure_at or time)
+        return
+    if schedule.last_failure_at is None or time >= schedule.last_failure_at:
+        schedule.consecutive_failures = 0
+    schedule.last_success_at = max(time, schedule.last_success_at or time)
+    if schedule.success_overdue_since is not None and time >= schedule.success_overdue_since - _DAY:
+        schedule.success_overdue_since = None

@@ -1,0 +1,80 @@
+"""Schedules of which a task has to have succeeded by a time of day: notice when none has."""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+
+from schedules_app.deadlines import deadline_after, deadline_before
+from schedules_app.firing import rule_of
+from schedules_app.models import TaskSchedule
+from schedules_app.recurrence import InvalidRecurrence, next_from
+from tasks_app import store as task_store
+from tasks_app.lifecycle import Status
+from tasks_app.models import Task
+
+logger = logging.getLogger(__name__)
+
+SLICE = 250
+_TASKS_LOOKED_AT = 200
+
+
+def check_success(now: datetime | None = None) -> int:
+    """Look at schedules whose `expect_success_by` has come; how many, a slice at most.
+
+    A schedule is overdue since then if its rule had an occurrence that fires since the same time of the day before,
+    and no task has succeeded since. A paused one, or one that was finished before, is not.
+    """
+    moment = now or task_store.database_now()
+    due = TaskSchedule.objects.filter(success_due_at__lte=moment).order_by("success_due_at")
+    # Asked first without a transaction: an idle look then never takes SQLite's write lock.
+    if not due.exists():
+        return 0
+    with transaction.atomic():
+        locked = due.select_for_update(skip_locked=True, no_key=True).prefetch_related("calendars")
+        schedules = list(locked[:SLICE])
+        for schedule in schedules:
+            _check(schedule, moment)
+        TaskSchedule.objects.bulk_update(schedules, ["success_due_at", "success_overdue_since"])
+    return len(schedules)
+
+
+def _check(schedule: TaskSchedule, now: datetime) -> None:
+    time, zone = schedule.expect_success_by, schedule.timezone
+    if time is None:
+        schedule.success_due_at = None
+        return
+    try:
+        # After an outage only the latest deadline counts.
+        deadline = deadline_before(now + datetime.resolution, time, zone)
+        since = deadline_before(deadline, time, zone)
+        schedule.success_due_at = deadline_after(now, time, zone)
+        is_missed = _expects(schedule, since, deadline) and not _has_succeeded(schedule, since)
+    except (InvalidRecurrence, KeyError, ValueError) as error:
+        # Left due, it would head every slice; the next tick sets a schedule aside that cannot be followed.
+        logger.warning("Nothing is expected of schedule %s: %s", schedule.task_schedule_id, error)
+        schedule.success_due_at = None
+        return
+    if is_missed and schedule.success_overdue_since is None:
+        schedule.success_overdue_since = deadline
+        logger.warning(
+            "No task of schedule %s (%s) succeeded by %s", schedule.task_schedule_id, schedule, deadline
+        )
+
+
+def _expects(schedule: TaskSchedule, since: datetime, deadline: datetime) -> bool:
+    if schedule.paused_at is not None:
+        return False
+    if schedule.next_run_at is None and (schedule.last_run_at is None or schedule.last_run_at < since):
+        return False
+    first = next_from(rule_of(schedule), max(since, schedule.created_at))
+    return first is not None and first < deadline
+
+
+def _has_succeeded(schedule: TaskSchedule, since: datetime) -> bool:
+    if schedule.last_success_at is not None and schedule.last_success_at >= since:
+        return True
+    # The ledger may lag behind the tasks.
+    tasks = Task.objects.filter(task_schedule=schedule.task_schedule_id).order_by("-task_id")
+    latest = tasks.values_list("status", "finished_at")[:_TASKS_LOOKED_AT]
+    return any(status == Status.SUCCESS and time is not None and time >= since for status, time in latest)
