@@ -1,13 +1,15 @@
 """Which days the BY parts of an RRULE name (RFC 5545, 3.3.10), a year at a time, cached; python-dateutil decides.
 
-After 400 years the Gregorian calendar repeats itself, weekdays too: dateutil is only asked about 2000 to 2399,
-because it fails at the calendar's ends.
+Only some 21 kinds of years differ, by their leap days and weekdays: a search through a century asks dateutil about
+each kind once. The years asked about lie in 2000 to 2399, because dateutil fails at the calendar's ends; after 400
+years the Gregorian calendar repeats itself, weekdays too.
 """
 
 from array import array
 from bisect import bisect_left
+from calendar import isleap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -16,8 +18,6 @@ from dateutil import rrule as dateutil
 FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY")
 YEARLY, MONTHLY, WEEKLY, DAILY, HOURLY, MINUTELY, SECONDLY = range(7)
 
-_CYCLE_YEARS = 400
-_CYCLE_DAYS = 146_097
 
 Numbers = tuple[int, ...]
 
@@ -51,20 +51,19 @@ class NamedDays:
 
     freq: int
     wkst: int
-    bymonth: Numbers
-    bymonthday: Numbers
-    byyearday: Numbers
-    byweekno: Numbers
-    byday: tuple[tuple[int, int], ...]
+    bymonth: Numbers = ()
+    bymonthday: Numbers = ()
+    byyearday: Numbers = ()
+    byweekno: Numbers = ()
+    byday: tuple[tuple[int, int], ...] = ()
 
-    def of_dateutil(self, freq: int, begin: int, end: int) -> Iterator[int]:
-        """The days from `begin` up to, without, `end`, in periods that begin there."""
+    def of_dateutil(self, freq: int, begin: datetime) -> Iterator[date]:
+        """The days of the one year or month that begins there."""
         rule = dateutil.rrule(
             freq,
-            dtstart=datetime.fromordinal(begin),
-            # Else dateutil would look through the next year, too, to see that it is late.
-            interval=10_000 if freq == YEARLY else 1,
-            until=datetime.fromordinal(end - 1),
+            dtstart=begin,
+            # An UNTIL would not do: where nothing is named, dateutil looks for a first time until the year 9999.
+            interval=120_000,
             wkst=self.wkst,
             bymonth=self.bymonth or None,
             bymonthday=self.bymonthday or None,
@@ -75,7 +74,7 @@ class NamedDays:
             byminute=0,
             bysecond=0,
         )
-        return (day.toordinal() for day in rule)
+        return (day.date() for day in rule)
 
     def _weekdays(self) -> list[dateutil.weekday]:
         if not self.byday:  # every weekday; without any part dateutil would take the day from its DTSTART
@@ -103,22 +102,23 @@ def named_days(recur: Recur) -> NamedDays | None:
 @lru_cache(maxsize=4096)
 def _table(days: NamedDays | None, year: int) -> Sequence[int]:
     """The named days of a year, counted from its first."""
-    begin, end = date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal()
+    first = date(year, 1, 1)
     if days is None:
-        return array("H", range(end - begin))
-    return array("H", (day - begin for day in days.of_dateutil(days.freq, begin, end)))
-
-
-@lru_cache(maxsize=4096)
-def _week(days: NamedDays, begin: int, end: int) -> Sequence[int]:
-    """The named days of one week: at a turn of the year dateutil's week numbers depend on where the week began."""
-    return tuple(days.of_dateutil(WEEKLY, begin, end))
+        return array("H", range(365 + isleap(year)))
+    months = range(1, 13) if days.freq == MONTHLY else (1,)
+    begins = (datetime(year, month, 1) for month in months)  # noqa: DTZ001
+    return array("H", ((day - first).days for begin in begins for day in days.of_dateutil(days.freq, begin)))
 
 
 def week(days: NamedDays, begin: int, end: int) -> Sequence[int]:
     """The named days from `begin` up to, without, `end`, which lie in one week."""
-    shift = (begin - date(2000, 1, 1).toordinal()) // _CYCLE_DAYS * _CYCLE_DAYS
-    return [day + shift for day in _week(days, begin - shift, end - shift)]
+    if len(_years(begin, end)) == 1:
+        return between(days, begin, end)
+    # A week's number is that of the year it began in, also for dateutil, if its days are looked at as one week.
+    turn = date(_years(begin, end)[1], 1, 1).toordinal()
+    number = NamedDays(YEARLY, days.wkst, byweekno=days.byweekno)
+    later = between(replace(days, byweekno=()), turn, end) if between(number, turn - 1, turn) else []
+    return [*between(days, begin, turn), *later]
 
 
 def between(days: NamedDays | None, begin: int, end: int) -> Sequence[int]:
@@ -126,8 +126,16 @@ def between(days: NamedDays | None, begin: int, end: int) -> Sequence[int]:
     return [day for year in _years(begin, end) for day in _year_slice(days, year, begin, end)]
 
 
+def _kind(year: int) -> tuple[bool, bool, int]:
+    """All that the days of a year depend on; week numbers also look at the year before."""
+    return isleap(year - 1), isleap(year), date(year, 1, 1).weekday()
+
+
+_LIKE = {_kind(year): year for year in range(2000, 2400)}
+
+
 def _table_of(days: NamedDays | None, year: int) -> Sequence[int]:
-    return _table(days, 2000 + year % _CYCLE_YEARS)
+    return _table(days, _LIKE[_kind(year)])
 
 
 def _years(begin: int, end: int) -> range:

@@ -291,4 +291,9 @@ def _check_occurs(rule: Recur, dtstart: datetime | None) -> None:
 def _wall_until(until: datetime | None, dtstart: datetime) -> datetime | None:
     if until is None or until.tzinfo is None or dtstart.tzinfo is None:
         return until.replace(tzinfo=None) if until else None
-    return min(until, LATEST).astimezone(dtstart.tzinfo).replace(tzinfo=None)
+    return clipped(until).astimezone(dtstart.tzinfo).replace(tzinfo=None)
+
+
+def clipped(until: datetime) -> datetime:
+    """An instant that every zone can show, in place of one at the calendar's ends."""
+    return max(EARLIEST, min(until, LATEST))

@@ -37,7 +37,7 @@ _HORIZON = 36_525 * DAY
 """A rule that gives nothing for 100 years has ended."""
 
 _COUNTED = 300 * 366 * DAY
-"""How far a COUNT is followed in rules with short periods; it keeps a sparse rule from a walk over 8,000 years."""
+"""How far a COUNT is followed, which would else be a walk over 8,000 years; one that lasts longer does not end."""
 
 
 @lru_cache(maxsize=2048)
@@ -70,9 +70,7 @@ class Walk:
             return _seconds(self.recur.until)
         if self.recur.count is None:
             return None
-        times = self._times(self.start)
-        if self.recur.freq >= DAILY:
-            times = takewhile(lambda time: time <= self.start + _COUNTED, times)
+        times = takewhile(lambda time: time <= self.start + _COUNTED, self._times(self.start))
         return next(islice(times, self.recur.count - 1, None), None)
 
     def _times(self, start: int) -> Iterator[int]:
@@ -157,8 +155,10 @@ class _ClockWalk(Walk):
     def _is_reachable(self) -> bool:
         """Whether any period can begin at a time of day that the BY parts name."""
         rate = gcd(self.step, DAY)
-        begins = range(self.origin % rate, DAY, rate)
-        return bool(self.offsets) and any(self._named_from(time) == time for time in begins)
+        at = self.origin % rate
+        while at < DAY and (named := self._named_from(at)) > at:
+            at -= (at - named) // rate * rate
+        return at < DAY and len(self.offsets) > 0
 
     def _named_from(self, time: int) -> int:
         """The time itself if BYHOUR, BYMINUTE and BYSECOND name it, else one that no named time lies before."""

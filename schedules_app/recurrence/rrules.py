@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from schedules_app.recurrence.base import LATEST, Fold, Gap, InvalidRecurrence, Nominal, Rule, in_utc
 from schedules_app.recurrence.rrule_days import DAILY, Recur
-from schedules_app.recurrence.rrule_parsing import ANY_START, RuleSet, Stamp, parse
+from schedules_app.recurrence.rrule_parsing import ANY_START, RuleSet, Stamp, clipped, parse
 from schedules_app.recurrence.rrule_walls import Walk, walk
 from schedules_app.recurrence.zones import in_order, merged, resolve, wall_before, wall_of
 
@@ -161,7 +161,7 @@ def _compiled(text: str, dtstart: datetime, timezone: str, gap: Gap, fold: Fold)
         if until is None or until.tzinfo is None:
             return _Stream(walk(recur, dtstart), zone, gap, fold, None)
         # A bound for the search only; the instant decides.
-        wall = wall_of(min(until, LATEST), zone) + timedelta(days=2)
+        wall = wall_of(clipped(until), zone) + timedelta(days=2)
         return _Stream(walk(replace(recur, until=wall), dtstart), zone, gap, fold, until)
 
     def instants(stamp: Stamp) -> tuple[Nominal, ...]:
