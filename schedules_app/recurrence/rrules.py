@@ -21,7 +21,7 @@ from schedules_app.recurrence.zones import in_order, merged, resolve, wall_befor
 
 __all__ = ["DaySet", "RuleSet", "check", "day_set", "parse", "source"]
 
-MOST_EXCLUDED = 100_000
+MOST_EXCLUDED = 50_000
 """A rule of which EXRULE and EXDATE take this many occurrences in a row has ended; it keeps the search finite."""
 
 _STEPS = 32
