@@ -102,7 +102,7 @@ def _work(backfill_id: UUID, schedule_id: UUID, now: datetime) -> bool:
         schedule = free.filter(task_schedule_id=schedule_id).first()
         running = Backfill.objects.select_for_update().filter(status=BackfillStatus.RUNNING)
         one = running.filter(backfill_id=backfill_id).first() if schedule is not None else None
-        if schedule is None or one is None:
+        if schedule is None or one is None or _is_overdue(schedule, min(now, one.range_to)):
             return False
         try:
             _fire_slice(one, schedule, now)
@@ -111,6 +111,12 @@ def _work(backfill_id: UUID, schedule_id: UUID, now: datetime) -> bool:
             one.status, one.finished_at = BackfillStatus.CANCELLED, now
         one.save(update_fields=["cursor", "status", "tasks_created", "already_fired", "finished_at"])
     return True
+
+
+def _is_overdue(schedule: TaskSchedule, until: datetime) -> bool:
+    """Whether a tick has to decide first: what it fires or sums up must not be fired here."""
+    next_at = schedule.next_run_at
+    return schedule.paused_at is None and next_at is not None and next_at <= until
 
 
 def _fire_slice(one: Backfill, schedule: TaskSchedule, now: datetime) -> None:

@@ -8,6 +8,7 @@ from schedules_app.firing import SKIP_ALL, due_at, left_out, rule_of, skipped_ro
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Origin
 from schedules_app.recurrence import InvalidRecurrence, Rule, next_from, plan_fires, upcoming
+from schedules_app.store.gaps import fitted
 from tasks_app import store as task_store
 
 POSITION = ("next_run_at", "due_at", "last_run_at", "tasks_created")
@@ -58,7 +59,7 @@ def leave_out(schedule: TaskSchedule, until: datetime, reason: str, now: datetim
     rows: list[Occurrence] = []
     for _ in range(MOST_PLANS):
         plan = left_out(schedule, until)
-        rows += skipped_rows(schedule, plan.skipped, reason, now)
+        rows += fitted(schedule, skipped_rows(schedule, plan.skipped, reason, now))
         schedule.next_run_at = plan.next_at
         if plan.next_at is None or plan.next_at >= until:
             return rows
