@@ -19,6 +19,8 @@ class Model:
     plan: Plan
     jitter: Callable[[datetime], timedelta]
     verdicts: dict[datetime, str] = field(default_factory=dict)
+    earlier: dict[datetime, str] = field(default_factory=dict)
+    """Verdicts from before this plan: a limit that is reached takes back none of them."""
     position: int = 0
     fired: int = 0
     waiting: list[datetime] = field(default_factory=list)
@@ -43,8 +45,10 @@ class Model:
     def tick(self, now: datetime) -> None:
         allows = self.plan.columns["overlap"] == "allow"
         horizon = now + AHEAD if allows else now
+        self.earlier = dict(self.verdicts)
         if self.next_at is not None and self.next_at <= horizon:
             self.fire(self.due(horizon, now), now)
+        self.earlier = dict(self.verdicts)
         if self.waiting and (allows or not self.is_running):
             self.fire([], now)
 
@@ -113,7 +117,8 @@ class Model:
             self.fired += 1
             if self.fired == limit:
                 self.is_over, self.waiting = True, []
-                self.verdicts = {time: word for time, word in self.verdicts.items() if time <= at}
+                up_to_it = {time: word for time, word in self.verdicts.items() if time <= at}
+                self.verdicts = self.earlier | up_to_it
 
     def is_expired(self, at: datetime, now: datetime) -> bool:
         seconds = self.plan.columns["expires_after_seconds"]
