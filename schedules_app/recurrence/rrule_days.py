@@ -112,7 +112,7 @@ def _table(days: NamedDays | None, year: int) -> Sequence[int]:
 
 def week(days: NamedDays, begin: int, end: int) -> Sequence[int]:
     """The named days from `begin` up to, without, `end`, which lie in one week."""
-    if len(_years(begin, end)) == 1:
+    if len(_years(begin, end)) < 2:
         return between(days, begin, end)
     # A week's number is that of the year it began in, also for dateutil, if its days are looked at as one week.
     turn = date(_years(begin, end)[1], 1, 1).toordinal()

@@ -231,6 +231,11 @@ def test_a_rule_that_never_comes_ends_soon(text: str) -> None:
         check(Rule(starts_at=at("2026-05-01T00:00"), rrule=text))
 
 
+def test_a_rule_is_entered_in_a_week_off_after_the_turn_of_a_year() -> None:
+    rule = Rule(starts_at=at("2024-12-17T09:00"), rrule="FREQ=WEEKLY;INTERVAL=2;BYWEEKNO=3,51;BYDAY=TU")
+    assert next(source(rule, at("2025-01-08T00:00"))).at == at("2025-01-14T09:00")
+
+
 def calls(act: Callable[[], object]) -> int:
     """How many functions are called, dateutil's and C's included."""
     count = 0
