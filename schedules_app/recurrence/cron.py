@@ -5,6 +5,7 @@ field starts with `*` follows the local clock minute by minute, so that it keeps
 times, which in a gap move to the gap's end and in a fold come once, unless the rule says otherwise.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ MOST_DAYS = 36_525
 """100 years: an expression that finds no day for so long will not find one at all; 29 February on a given weekday
 recurs after 40 years at most."""
 
+_ONE_WITH_STEP = re.compile(r"(?<![^,])(\w+)-\1/0*[1-9]\d*(?![^,])", re.ASCII)
 _DAY = timedelta(days=1)
 _SOME_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - wall-clock time
 _FIELDS = {
@@ -82,7 +84,8 @@ def _next_month(day: datetime) -> datetime:
 @lru_cache(maxsize=1024)
 def parse(text: str) -> Cron:
     """The expression, parsed once per text. Raises InvalidRecurrence for field `cron`, naming the part at fault."""
-    fields = _fields(text)
+    # cronsim reads 5-5/2 as 5/2, that is from 5 on.
+    fields = [_ONE_WITH_STEP.sub(r"\1", field) for field in _fields(text)]
     _check_steps(fields)
     try:
         cron = Cron(fields)

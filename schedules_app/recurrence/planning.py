@@ -9,7 +9,7 @@ from itertools import islice
 from schedules_app.recurrence.base import EARLIEST, LATEST, CatchUp, Nominal, Rule
 from schedules_app.recurrence.base import in_utc as _utc
 from schedules_app.recurrence.intervals import Grid, has_closed_form
-from schedules_app.recurrence.timeline import upcoming
+from schedules_app.recurrence.timeline import after_excluded_day, upcoming
 
 MISSED = "missed"
 """The reason of a `Skipped` whose time went by; the others are those of `Skip`."""
@@ -21,6 +21,8 @@ MOST_PASSED = 2_000
 """Most occurrences in a row that a plan passes by on its way to the next one that fires."""
 
 _MOST_LOOKED_AT = 100_000
+_MOST_IN_ONE_DAY = 100
+"""Occurrences after which it is worth a look whether the whole day is excluded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class _Span:
     now: datetime
     until: datetime
     policy: Policy
+    remaining: int | None
 
     def is_on_time(self, item: Nominal) -> bool:
         return not is_late(item.at, self.now, self.policy)
@@ -84,16 +87,26 @@ def is_late(occurs_at: datetime, now: datetime, policy: Policy) -> bool:
 def next_after(rule: Rule, after: datetime) -> datetime | None:
     """The time of the first occurrence strictly after `after` that fires; None when there is none."""
     after = _utc("after", after)
-    return _first_firing(item for item in upcoming(rule, after) if item.at > after)
+    return _first_firing(rule, (item for item in upcoming(rule, after) if item.at > after))
 
 
 def next_from(rule: Rule, moment: datetime) -> datetime | None:
     """The time of the first occurrence at or after `moment` that fires; None when there is none."""
-    return _first_firing(upcoming(rule, _utc("moment", moment)))
+    return _first_firing(rule, upcoming(rule, _utc("moment", moment)))
 
 
-def _first_firing(items: Iterator[Nominal]) -> datetime | None:
-    return next((item.at for item in islice(items, _MOST_LOOKED_AT) if not item.skip), None)
+def _first_firing(rule: Rule, items: Iterator[Nominal]) -> datetime | None:
+    """Gives up after about 100,000 occurrences, or days, that do not fire."""
+    for _ in range(_MOST_LOOKED_AT // _MOST_IN_ONE_DAY):
+        last = None
+        for last in islice(items, _MOST_IN_ONE_DAY):
+            if not last.skip:
+                return last.at
+        if last is None:
+            return None
+        if (later := after_excluded_day(rule, last.at)) is not None:
+            items = upcoming(rule, later)
+    return None
 
 
 def jitter(key: bytes, at: datetime, seconds: int) -> timedelta:
@@ -130,17 +143,11 @@ def plan_fires(
     if remaining is not None and remaining <= 0:
         return Plan()
     now = _utc("now", now)
-    span = _Span(_utc("first", first), now, now if until is None else max(now, _utc("until", until)), policy)
+    span = _Span(
+        _utc("first", first), now, now if until is None else max(now, _utc("until", until)), policy, remaining
+    )
     decide = _by_number if has_closed_form(rule) else _one_by_one
-    plan = decide(rule, span)
-    if remaining is not None and len(plan.fires) >= remaining:
-        return _ended(plan, remaining)
-    return plan
-
-
-def _ended(plan: Plan, remaining: int) -> Plan:
-    fires = plan.fires[:remaining]
-    return Plan(fires, tuple(run for run in plan.skipped if run.last < fires[-1].at), None)
+    return decide(rule, span)
 
 
 def _one_by_one(rule: Rule, span: _Span) -> Plan:
@@ -150,13 +157,17 @@ def _one_by_one(rule: Rule, span: _Span) -> Plan:
     while following is not None and following.at <= span.until and len(seen) < MOST_ITEMS:
         seen.append(following)
         following = next(items, None)
-    if following is not None and following.at <= span.until:
-        fires = _chosen(seen, span, is_followed=True)
-        return Plan(tuple(fires), _ledger(seen, fires, span.policy.ledger_rows), following.at)
-    fires = _chosen(seen, span, is_followed=False)
-    while following is not None and following.skip and len(seen) < MOST_ITEMS + MOST_PASSED:
-        seen.append(following)
-        following = next(items, None)
+    is_followed = following is not None and following.at <= span.until
+    fires = _chosen(seen, span, is_followed=is_followed)
+    if span.remaining is not None and len(fires) >= span.remaining:
+        fires = fires[: span.remaining]
+        seen = [item for item in seen if item.at <= fires[-1].at]
+        following = None
+    elif not is_followed:
+        most = len(seen) + MOST_PASSED
+        while following is not None and following.skip and len(seen) < most:
+            seen.append(following)
+            following = next(items, None)
     skipped = _ledger(seen, fires, span.policy.ledger_rows)
     return Plan(tuple(fires), skipped, following.at if following else None)
 
@@ -219,7 +230,10 @@ def _by_number(rule: Rule, span: _Span) -> Plan:
     if len(fires) > policy.cap:
         fires = fires[len(fires) - policy.cap :]
         start = grid.first_from(fires[0].at) if fires else end
-    return Plan(tuple(fires), _numbered_ledger(grid, begin, start, policy.ledger_rows), next_at)
+    skipped = _numbered_ledger(grid, begin, start, policy.ledger_rows)
+    if span.remaining is not None and len(fires) >= span.remaining:
+        fires, next_at = fires[: span.remaining], None
+    return Plan(tuple(fires), skipped, next_at)
 
 
 def _first_fired(grid: Grid, end: int, span: _Span) -> int:

@@ -2,13 +2,14 @@
 
 import heapq
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from schedules_app.recurrence import cron, intervals
 from schedules_app.recurrence.base import LATEST, Nominal, Note, Roll, Rule, Skip
-from schedules_app.recurrence.calendars import as_excluded, excluded, local_day, off_days
+from schedules_app.recurrence.calendars import as_excluded, excluded, local_day, off_days, start_of
 from schedules_app.recurrence.rolls import Rolling
 from schedules_app.recurrence.zones import merged
 
@@ -56,6 +57,23 @@ def _marked(rule: Rule, items: Iterator[Nominal]) -> Iterator[Nominal]:
     for item in items:
         day = local_day(item.at, zone)
         yield as_excluded(item) if out.contains(item.at, day) or off.contains(day) else item
+
+
+def after_excluded_day(rule: Rule, moment: datetime) -> datetime | None:
+    """From where to go on when nothing more fires on the local day of `moment`; None: something may.
+
+    On an excluded day nothing fires but what a person moved there; nothing rolls onto a day of a calendar.
+    """
+    zone = ZoneInfo(rule.timezone)
+    day = local_day(moment, zone)
+    if not (day in excluded(rule.excluded).days or off_days(rule.calendars).contains(day)):
+        return None
+    with suppress(OverflowError):
+        later = start_of(day + timedelta(days=1), zone)
+        moved = (new for _, new in rule.overrides if new is not None and new > moment)
+        later = min([later, *moved])
+        return later if later > moment else None
+    return None
 
 
 def _remaining(rule: Rule, moment: datetime) -> Iterator[Nominal]:
