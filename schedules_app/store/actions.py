@@ -27,12 +27,11 @@ def skip_next(schedule_id: UUID, now: datetime | None = None) -> datetime | None
     moment = now or task_store.database_now()
     with transaction.atomic():
         schedule = _opened(schedule_id, moment)
-        if schedule is None or schedule.next_run_at is None or is_used_up(schedule):
+        if schedule is None or schedule.next_run_at is None:
             return None
-        position, at = schedule.next_run_at, next_from(rule_of(schedule), schedule.next_run_at)
-        if at is None:
-            return None
-        keys = overrides.replace(schedule, at, None)
+        position = schedule.next_run_at
+        at = None if is_used_up(schedule) else next_from(rule_of(schedule), position)
+        keys = set() if at is None else overrides.replace(schedule, at, None)
         # A time that was moved away from the past is behind the schedule: no tick will come by there.
         behind = [overrides.skipped_row(schedule, key, moment) for key in keys if key < position]
         _close(schedule, position, moment, behind)

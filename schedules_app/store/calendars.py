@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 CHANGEABLE = frozenset({"description", "dates", "rrules"})
 _DAYS = frozenset({"dates", "rrules"})
-_SLICE = 500
-"""Schedules per statement: SQLite takes 999 parameters."""
+_SLICE = 200
+"""Schedules per statement: SQLite bounds the parameters of one."""
 _ATTEMPTS = 10
 
 

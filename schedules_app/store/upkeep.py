@@ -85,4 +85,7 @@ def _delete(ids: Sequence[int]) -> int:
     if not ids:
         return 0
     with transaction.atomic():
-        return Occurrence.objects.filter(id__in=ids).delete()[0]
+        # Whoever notes an outcome in one of them is not waited for, and so cannot be deadlocked with.
+        locked = Occurrence.objects.filter(id__in=ids).select_for_update(skip_locked=True)
+        free = list(locked.values_list("id", flat=True))
+        return Occurrence.objects.filter(id__in=free).delete()[0]
