@@ -196,12 +196,15 @@ def test_a_slice_that_dies_between_two_statements_leaves_nothing_and_is_done_aga
     assert tasks_per_schedule() == Counter(keys)
 
 
-def test_a_schedule_that_moved_since_it_was_read_is_not_fired(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", [{"next_run_at": NOON + HOUR}, {"next_run_at": None}, {"paused_at": NOON}])
+def test_a_schedule_that_was_changed_since_it_was_read_is_not_fired(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
     (key,) = create()
     plain: Callable[..., Any] = sql.recorded
 
     def overtaken(pairs: Any) -> Any:
-        TaskSchedule.objects.filter(pk=key).update(next_run_at=NOON + HOUR)
+        TaskSchedule.objects.filter(pk=key).update(**change)
         return plain(pairs)
 
     monkeypatch.setattr(sql, "recorded", overtaken)

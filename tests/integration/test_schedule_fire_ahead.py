@@ -140,6 +140,31 @@ def test_a_schedule_that_an_older_release_paused_does_not_head_every_slice() -> 
     assert len(ledger(other)) == 1
 
 
+def test_a_plan_too_long_for_one_slice_is_gone_on_with_by_the_next() -> None:
+    (key,) = create(cron="* * * * *", every_x_hours=None)
+    minutes = 6000
+    assert store.fire_due(NOON + minutes * MINUTE).tasks == 0
+    assert get(key).due_at < NOON + minutes * MINUTE  # type: ignore[operator]
+    assert store.fire_due(NOON + minutes * MINUTE).tasks == 2
+    assert store.fire_due(NOON + minutes * MINUTE) == Fired()
+    rows = Occurrence.objects.filter(task_schedule_id=key)
+    assert sum(rows.values_list("count", flat=True)) == minutes + 1
+    assert [verdict for _, verdict in ledger(key)][-2:] == ["FIRED", "FIRED"]
+
+
+def test_a_pause_too_long_for_one_slice_ends_with_the_next() -> None:
+    minutes = 6000
+    (key,) = create(cron="* * * * *", every_x_hours=None)
+    until = NOON + minutes * MINUTE
+    TaskSchedule.objects.filter(pk=key).update(paused_at=NOON, paused_until=until, due_at=until)
+    assert store.fire_due(until).tasks == 0
+    assert get(key).paused_at == NOON
+    assert store.fire_due(until).tasks == 1
+    rows = Occurrence.objects.filter(task_schedule_id=key)
+    assert sum(rows.filter(reason="paused").values_list("count", flat=True)) == minutes
+    assert ledger(key)[-1] == (until, "FIRED")
+
+
 def test_a_rule_that_fails_in_an_unforeseen_way_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     from schedules_app import firing
 
