@@ -124,7 +124,9 @@ class _CalendarWalk(Walk):
         if self.recur.bysetpos:
             yield from (time for time in self._chosen(self._days_in(begin, end)) if time >= start)
             return
-        for day in self._days_in(max(begin, start // DAY), end):
+        # A week stays whole: which days its number names depends on where it began.
+        entered = begin if self.recur.freq == WEEKLY else max(begin, start // DAY)
+        for day in self._days_in(entered, end):
             skipped = bisect_left(self.offsets, start - day * DAY)
             yield from (day * DAY + offset for offset in self.offsets[skipped:])
 

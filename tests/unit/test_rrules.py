@@ -236,6 +236,12 @@ def test_a_rule_is_entered_in_a_week_off_after_the_turn_of_a_year() -> None:
     assert next(source(rule, at("2025-01-08T00:00"))).at == at("2025-01-14T09:00")
 
 
+def test_a_week_at_the_turn_of_a_year_is_the_same_entered_in_its_middle() -> None:
+    rule = Rule(starts_at=at("2000-01-01T00:00"), rrule="FREQ=WEEKLY;BYWEEKNO=53;BYDAY=MO,TU,WE,TH,FR,SA,SU")
+    whole = islice(source(rule, at("2010-12-01T00:00")), 5)
+    assert list(islice(source(rule, at("2011-01-01T00:00")), 5)) == list(whole)
+
+
 def calls(act: Callable[[], object]) -> int:
     """How many functions are called, dateutil's and C's included."""
     count = 0
