@@ -1,6 +1,6 @@
 """A simulated year: random schedules, ticks at random moments with outages, held against a model item by item.
 
-A sample runs with the suite. YEAR_SCHEDULES=200 YEAR_TICKS=4000 (and YEAR_SEED) run it at full size.
+A sample runs with the suite. YEAR_SCHEDULES=200 YEAR_TICKS=1500 (and YEAR_SEED) run it at full size: minutes.
 """
 
 import os
@@ -22,10 +22,10 @@ from tests.integration.schedules import new
 from tests.integration.year_model import Model
 from tests.integration.year_rules import BEGIN, END, plans
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3600)]
 
 SCHEDULES = int(os.environ.get("YEAR_SCHEDULES", "48"))
-TICKS = int(os.environ.get("YEAR_TICKS", "300"))
+TICKS = int(os.environ.get("YEAR_TICKS", "200"))
 SEED = int(os.environ.get("YEAR_SEED", "1"))
 
 
@@ -61,7 +61,9 @@ def _moments(models: dict[UUID, Model], draw: random.Random) -> Any:
 
 
 def _finish_some(models: dict[UUID, Model], draw: random.Random, now: datetime) -> None:
-    finished = [key for key, model in models.items() if draw.random() < 0.4 and model.is_running]
+    # It makes no difference where tasks may overlap, and these are most.
+    depend = [key for key, model in models.items() if model.plan.columns["overlap"] != "allow"]
+    finished = [key for key in depend if draw.random() < 0.4 and models[key].is_running]
     for key in finished:
         models[key].is_running = False
     unfinished = Task.objects.filter(task_schedule__in=finished).exclude(status__in=TERMINAL)
