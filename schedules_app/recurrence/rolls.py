@@ -88,8 +88,8 @@ class Rolling:
     def _first_day(self) -> date:
         # Two days back: a gap of a whole day may move a time by as much.
         day = max(local_day(self.moment, self.zone), date(1, 1, 3)) - 2 * _DAY
-        if self.rule.roll is Roll.NEXT:
-            earliest = max(day.toordinal() - MOST_DAYS_ROLLED - 1, 2)
+        if self.rule.roll is Roll.NEXT and (landing := self._landing(day)) is not None:
+            earliest = max(landing.toordinal() - MOST_DAYS_ROLLED, 2)
             while day.toordinal() > earliest and self.off_days.contains(day - _DAY):
                 day -= _DAY
         return day
