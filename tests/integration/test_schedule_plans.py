@@ -1,0 +1,72 @@
+"""The plans of the chores' statements: each reads an index of just what it looks for, also without statistics."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from schedules_app import store
+from schedules_app.models import Occurrence
+from schedules_app.store import outcomes
+from tests.integration.schedules import HOUR, MINUTE, NOON, create, finish_all
+
+pytestmark = pytest.mark.django_db
+
+WASTEFUL = re.compile(r"Seq Scan on schedules_|SCAN schedules_\w+(?! USING)\b")
+
+
+def _plans(act: Callable[[], object]) -> str:
+    """The plans of what `act` reads of the tables of schedules, as they are when it runs."""
+    plans: list[str] = []
+    prefix = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
+
+    def explain(execute: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
+        if statement.startswith("SELECT") and 'FROM "schedules_' in statement:
+            execute(prefix + statement, parameters, many, context)
+            plans.append("\n".join(str(row) for row in context["cursor"].fetchall()))
+        return execute(statement, parameters, many, context)
+
+    with connection.execute_wrapper(explain):
+        act()
+    assert plans
+    return "\n".join(plans)
+
+
+@pytest.fixture
+def _many() -> None:
+    create(300)
+    store.fire_due(NOON)
+    while finish_all(NOON + MINUTE):
+        pass
+    outcomes.Settler().look()
+
+
+@pytest.mark.usefixtures("_many")
+@pytest.mark.parametrize(
+    ("act", "index"),
+    [
+        (lambda: outcomes.Settler().look(), "occurrence_open"),
+        (lambda: store.check_success(NOON), "schedule_success_due"),
+        (store.mend, "schedule_stranded"),
+        (lambda: store.work_backfills(NOON), "backfill_running"),
+        (lambda: store.prune_ledger(NOON - timedelta(days=1), 5), "occurrence"),
+    ],
+)
+def test_a_chore_that_has_nothing_to_do_reads_an_index_and_no_table(
+    act: Callable[[], object], index: str
+) -> None:
+    assert Occurrence.objects.filter(task_status="").count() == 0
+    plan = _plans(act)
+    assert index in plan
+    assert not WASTEFUL.search(plan)
+
+
+@pytest.mark.usefixtures("_many")
+def test_taking_back_reads_only_what_lies_ahead() -> None:
+    (key,) = create(starts_at=NOON + HOUR)
+    plan = _plans(lambda: store.pause([key], NOON))
+    assert "occurs_at" in plan
+    assert not WASTEFUL.search(plan)
