@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from launcher import broker, chaos, checks, environment, instance, pids, testing
+from launcher import bench, broker, chaos, checks, environment, instance, pids, testing
 from launcher.errors import LauncherError
 from launcher.layout import EXAMPLE_BATCH, PROJECT_DIR, VENV_PYTHON, DataFolder
 from launcher.processes import (
@@ -30,6 +30,7 @@ also:
   run.py test [pytest arguments]   the whole test suite, on every database and broker that can be reached
   run.py check                     format, lint, types, migrations, production settings
   run.py chaos --seconds 120       the service under faults, judged (see `run.py chaos --help`)
+  run.py bench                     the service beside its alternatives, measured (see bench/README.md)
 
 DATABASE_URL and CELERY_BROKER_URL change the database and the broker; SCHEDULER_DATA_DIR (default .data) is
 where the embedded ones live."""
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
             return checks.main()
         if arguments[:1] == ["chaos"]:
             return chaos.main(arguments[1:])
+        if arguments[:1] == ["bench"]:
+            return bench.main(arguments[1:])
         return _run(_parse(arguments))
     except LauncherError as error:
         print(f"run.py: {error}", file=sys.stderr)

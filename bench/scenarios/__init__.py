@@ -1,0 +1,6 @@
+"""The scenarios, in the order of the table."""
+
+from bench.contest import Scenario
+from bench.scenarios import drain
+
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in (drain.DRAIN, drain.DRAIN_ALONE)}

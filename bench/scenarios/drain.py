@@ -1,0 +1,204 @@
+"""Trivial tasks, accepted beforehand, to durable results, with two worker processes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.contest import Contestant, Scenario, Values
+from bench.figures import Target
+from bench.scenarios import floor, peers
+from bench.stage import MOST_SECONDS, Stage
+
+WARM = 50
+UNIT = "tasks/s"
+OUR_COUNT = "SELECT count(*) FROM tasks_task WHERE status = 'SUCCESS'"
+# The partial indexes of waiting and running tasks are empty at the end: asking costs nothing.
+OUR_END = (
+    "SELECT NOT EXISTS (SELECT FROM tasks_task WHERE status = 'PENDING') "
+    "AND NOT EXISTS (SELECT FROM tasks_task WHERE status = 'STARTED')"
+)
+RESULTS = "SELECT count(*) FROM django_celery_results_taskresult WHERE status = 'SUCCESS'"
+PROCRASTINATE = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How one of them is drained.
+
+    Attributes:
+        template: the name of its prepared database.
+        size: how many tasks at scale 1; some seconds' worth.
+        finished: SQL for how many have ended well since the beginning.
+        is_over: SQL for whether none is left, where counting would cost; else `finished` is asked.
+    """
+
+    template: str
+    size: int
+    prepare: Callable[[Stage], object]
+    start: Callable[[Stage], None]
+    fill: Callable[[Stage, int], object]
+    finished: str
+    is_over: str | None = None
+
+
+def measure(peer: Peer) -> Callable[[Stage, float], Values]:
+    """The measurement of one contestant."""
+    return lambda stage, scale: _drain(stage, peer, max(100, int(peer.size * scale)))
+
+
+def _drain(stage: Stage, peer: Peer, size: int) -> Values:
+    stage.fresh(peer.template, peer.prepare)
+    peer.start(stage)
+    with stage.postgres.session() as cursor:
+
+        def ask(sql: str) -> int:
+            cursor.execute(sql)
+            return int(cursor.fetchone()[0])
+
+        # A few first: every process is up, connected, and has imported what it needs.
+        peer.fill(stage, WARM)
+        stage.wait(lambda: ask(peer.finished) >= WARM, "the first tasks")
+        stage.freeze()
+        peer.fill(stage, size)
+        stage.postgres.settle()
+        before = ask(peer.finished)
+        began = time.monotonic()
+        stage.thaw()
+        is_over = _wait(stage, peer, before + size, ask, began)
+        seconds = time.monotonic() - began
+        finished = ask(peer.finished) - before
+    if is_over and finished < size:
+        raise RuntimeError(f"{size - finished} of {size} tasks did not end well")
+    return {UNIT: finished / seconds}
+
+
+def _wait(stage: Stage, peer: Peer, wanted: int, ask: Callable[[str], int], began: float) -> bool:
+    """Wait for the end, or for the time to be up (False)."""
+    while (elapsed := time.monotonic() - began) < MOST_SECONDS:
+        if ask(peer.is_over) if peer.is_over else ask(peer.finished) >= wanted:
+            return True
+        stage.check_alive()
+        # Asking takes a core's time from the contestants; one per cent of precision is enough.
+        time.sleep(min(0.5, max(0.01, elapsed / 100)))
+    return False
+
+
+def _start_ours(stage: Stage, **variables: str) -> None:
+    stage.start_all(peers.ours("worker", "scheduler", "beat", workers=2), **variables)
+
+
+def _ours(operation: str, size: int, **variables: str) -> Peer:
+    return Peer(
+        "ours",
+        size,
+        peers.prepare_ours,
+        lambda stage: _start_ours(stage, **variables),
+        lambda stage, number: stage.ours("bench.ours.fill", number, operation),
+        OUR_COUNT,
+        OUR_END,
+    )
+
+
+def _start_standard(stage: Stage) -> None:
+    stage.start("worker-1", peers.standard_worker(stage), **peers.STANDARD_SETTINGS)
+
+
+STANDARD = Peer(
+    "standard",
+    2_000,
+    peers.prepare_standard,
+    _start_standard,
+    lambda stage, number: peers.peer(stage, peers.TOOL, "fill", number),
+    RESULTS,
+)
+
+
+def _start_procrastinate(stage: Stage) -> None:
+    for name in ("worker-1", "worker-2"):
+        options = ("--app", f"{peers.PROCRASTINATE}.app", "--log-level", "warning")
+        command = (str(stage.peers.python), "-m", "procrastinate", *options, "worker", "-c", "10")
+        stage.start(name, command, PYTHONPATH=".")
+
+
+DEFERRED = Peer(
+    "procrastinate",
+    2_000,
+    lambda stage: peers.peer(stage, peers.PROCRASTINATE, "prepare"),
+    _start_procrastinate,
+    lambda stage, number: peers.peer(stage, peers.PROCRASTINATE, "fill", number),
+    PROCRASTINATE,
+)
+
+
+def _start_pgqueuer(stage: Stage) -> None:
+    for name in ("worker-1", "worker-2"):
+        stage.start(name, (str(stage.peers.python), "-m", peers.PGQUEUER, "work"))
+
+
+QUEUED = Peer(
+    "pgqueuer",
+    40_000,
+    lambda stage: peers.peer(stage, peers.PGQUEUER, "prepare"),
+    _start_pgqueuer,
+    lambda stage, number: peers.peer(stage, peers.PGQUEUER, "fill", number),
+    "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'",
+)
+
+
+def _graphile(size: int, kind: str) -> Peer:
+    def start(stage: Stage) -> None:
+        for name in ("worker-1", "worker-2"):
+            stage.start(name, (peers.node_path(), peers.script_path("graphile.cjs"), "work", kind))
+
+    def fill(stage: Stage, number: int) -> None:
+        peers.node(stage, "graphile.cjs", "fill", number)
+        with stage.postgres.session() as cursor:
+            cursor.execute(f"INSERT INTO bench_accepted VALUES ({number})")
+
+    def prepare(stage: Stage) -> None:
+        peers.node(stage, "graphile.cjs", "prepare")
+        with stage.postgres.session() as cursor:
+            # It deletes what has ended well: what is gone of what was accepted, counts.
+            cursor.execute("CREATE TABLE bench_accepted (number int)")
+
+    left = "SELECT count(*) FROM graphile_worker._private_jobs"
+    return Peer(
+        "graphile",
+        size,
+        prepare,
+        start,
+        fill,
+        f"SELECT coalesce(sum(number), 0) - ({left}) FROM bench_accepted",
+        "SELECT NOT EXISTS (SELECT FROM graphile_worker._private_jobs)",
+    )
+
+
+CELERY = Contestant("celery-results", measure(STANDARD), "celery")
+
+DRAIN = Scenario(
+    "drain",
+    (
+        Contestant("ours", measure(_ours("bench.add", 60_000))),
+        Contestant("ours, events off", measure(_ours("bench.add", 60_000, TASK_EVENTS="false"))),
+        CELERY,
+        Contestant("procrastinate", measure(DEFERRED), "procrastinate"),
+        Contestant("pgqueuer", measure(QUEUED), "pgqueuer"),
+        Contestant("graphile-worker", measure(_graphile(10_000, "default")), "graphile-worker"),
+        Contestant("graphile-worker-local-queue", measure(_graphile(80_000, "local")), "graphile-worker"),
+        Contestant("pgbench-floor", floor.measure),
+    ),
+    (
+        Target(UNIT, ">=", 100, "celery-results"),
+        Target(UNIT, ">=", 1.3, "graphile-worker-local-queue"),
+        Target(UNIT, ">=", 2, "pgqueuer"),
+    ),
+)
+DRAIN_ALONE = Scenario(
+    "drain-one",
+    (
+        Contestant("ours", measure(_ours("bench.add_alone", 5_000))),
+        CELERY,
+        Contestant("procrastinate", measure(DEFERRED), "procrastinate"),
+    ),
+    (Target(UNIT, ">=", 4, "celery-results"), Target(UNIT, ">=", 2, "procrastinate")),
+)
