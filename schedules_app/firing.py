@@ -1,6 +1,6 @@
 """What a tick makes of one due schedule: the verdicts and the tasks, as values. Writes nothing."""
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -44,8 +44,7 @@ class Firing:
     """Nominal times to fire, oldest first."""
     waiting: tuple[datetime, ...] = ()
     """Nominal times that wait for the end of a task, oldest first."""
-    skipped: tuple[tuple[Skipped, str], ...] = ()
-    """What does not fire, and why."""
+    skipped: tuple[Skipped, ...] = ()
     next_at: datetime | None = None
     cancels: bool = False
     """The schedule's unfinished tasks are to be cancelled."""
@@ -65,24 +64,21 @@ class Firing:
 
     def decided(self, recorded: Set[tuple[UUID, datetime]], running: Set[UUID]) -> "Firing":
         """The same once it is known what has its verdict already, and which schedules have an unfinished task."""
-        firing = self._without(lambda time: (self.schedule_id, time) in recorded)
-        is_expired = self._is_expired
-        expired = [time for time in (*firing.waiting, *firing.fires) if is_expired(time)]
+        # After an edit the rule may come again to a time that waits already.
+        undecided = dict.fromkeys(time for key, time in self.pairs() if (key, time) not in recorded)
+        expired = {time for time in undecided if self._is_expired(time)}
+        live, waiting = [time for time in undecided if time not in expired], set(self.waiting)
         made = decide(
             Overlap(self.schedule.overlap),
-            [time for time in firing.fires if not is_expired(time)],
+            [time for time in live if time not in waiting],
             is_running=self.schedule_id in running,
-            waiting=[time for time in firing.waiting if not is_expired(time)],
+            waiting=[time for time in live if time in waiting],
             bound=settings.CONFIG.overlap_buffer_size,
         )
-        skipped = (*self.skipped, *_singles(expired, "expired"), *_singles(made.skipped, "overlap"))
+        skipped = (*self.skipped, *_singles(sorted(expired), "expired"), *_singles(made.skipped, "overlap"))
         return replace(
             self, fires=made.fires, waiting=made.waiting, skipped=skipped, cancels=made.cancels
         )._limited()
-
-    def _without(self, is_out: Callable[[datetime], bool]) -> "Firing":
-        fires = tuple(time for time in self.fires if not is_out(time))
-        return replace(self, fires=fires, waiting=tuple(time for time in self.waiting if not is_out(time)))
 
     def _is_expired(self, time: datetime) -> bool:
         expires_at = self._expires_at(run_at(self.schedule, time))
@@ -98,8 +94,9 @@ class Firing:
         if limit is None or len(self.fires) < (left := max(0, limit - self.schedule.tasks_created)):
             return self
         fires = self.fires[:left]
-        skipped = tuple(item for item in self.skipped if fires and item[0].first < fires[-1])
-        return replace(self, fires=fires, waiting=(), skipped=skipped, next_at=None)
+        skipped = tuple(run for run in self.skipped if fires and run.first < fires[-1])
+        cancels = self.cancels and bool(fires)
+        return replace(self, fires=fires, waiting=(), skipped=skipped, next_at=None, cancels=cancels)
 
     def advance(self) -> Advance:
         """The step of the schedule that goes with it."""
@@ -158,15 +155,11 @@ class Firing:
 
     def skips(self) -> list[Occurrence]:
         """The ledger's rows for the occurrences that are not fired."""
-        return [
-            row
-            for run, reason in self.skipped
-            for row in skipped_rows(self.schedule, (run,), reason, self.now)
-        ]
+        return skipped_rows(self.schedule, self.skipped, MISSED, self.now)
 
 
-def _singles(times: Iterable[datetime], reason: str) -> Iterator[tuple[Skipped, str]]:
-    return ((Skipped(time, time, 1, reason), reason) for time in times)
+def _singles(times: Iterable[datetime], reason: str) -> Iterator[Skipped]:
+    return (Skipped(time, time, 1, reason) for time in times)
 
 
 def run_at(schedule: TaskSchedule, occurs_at: datetime) -> datetime:
@@ -250,7 +243,7 @@ def fire(schedule: TaskSchedule, now: datetime) -> Firing:
         now=now,
         fires=tuple(item.at for item in plan.fires),
         waiting=waiting,
-        skipped=tuple((run, MISSED) for run in plan.skipped),
+        skipped=plan.skipped,
         next_at=plan.next_at,
     )
 

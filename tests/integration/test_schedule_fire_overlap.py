@@ -170,6 +170,23 @@ def test_an_occurrence_that_got_its_verdict_while_it_waited_leaves_the_buffer() 
     assert get(key).buffered_count == 0
 
 
+def test_a_time_that_waits_already_is_not_fired_twice_when_the_rule_comes_to_it_again() -> None:
+    key = _busy("buffer_all")
+    store.fire_due(NOON + HOUR)
+    TaskSchedule.objects.filter(pk=key).update(next_run_at=NOON + HOUR, due_at=NOON + HOUR, overlap="allow")
+    assert store.fire_due(NOON + HOUR).tasks == 1
+    assert told(key) == [(0, "FIRED"), (1, "FIRED")]
+    assert get(key).buffered_count == 0
+
+
+def test_a_schedule_that_has_no_task_left_cancels_none() -> None:
+    key = _busy("cancel_previous", schedule_x_times=2)
+    TaskSchedule.objects.filter(pk=key).update(tasks_created=2)
+    assert store.fire_due(NOON + HOUR).tasks == 0
+    assert Task.objects.get().status == "PENDING"
+    assert get(key).next_run_at is None
+
+
 POLICIES = ["allow", "skip", "buffer_one", "buffer_all", "cancel_previous"]
 
 
