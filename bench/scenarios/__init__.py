@@ -1,6 +1,8 @@
 """The scenarios, in the order of the table."""
 
 from bench.contest import Scenario
-from bench.scenarios import drain
+from bench.scenarios import drain, submit
 
-SCENARIOS: dict[str, Scenario] = {each.name: each for each in (drain.DRAIN, drain.DRAIN_ALONE)}
+SCENARIOS: dict[str, Scenario] = {
+    each.name: each for each in (drain.DRAIN, drain.DRAIN_ALONE, submit.SUBMIT, submit.SUBMIT_ONE)
+}
