@@ -36,7 +36,7 @@ def describe(rule: Rule) -> str:
 
 
 def _stamp(wall: datetime) -> str:
-    return f"{wall.date().isoformat()} {clock(wall.time())}"
+    return f"{wall.date().isoformat()} {clock(wall)}"
 
 
 def _recurrence(rule: Rule, start: datetime) -> str:
@@ -52,7 +52,7 @@ def _of_interval(rule: Rule, start: datetime) -> str:
     if len(amounts) == 1:
         number, unit = amounts[0]
         phrase = f"Every {unit.removesuffix('s')}" if number == 1 else f"Every {number} {unit}"
-        return f"{phrase} at {clock(start.time())}" if unit == "days" else phrase
+        return f"{phrase} at {clock(start)}" if unit == "days" else phrase
     return "Every " + listed([plural(number, unit.removesuffix("s")) for number, unit in amounts])
 
 

@@ -44,7 +44,7 @@ def _phrase(recur: Recur, start: datetime) -> str:
         phrase += f", {plural(recur.count, 'time')}"
     if recur.until is not None:
         zone = " UTC" if recur.until.tzinfo else ""
-        phrase += f", until {recur.until.date().isoformat()} {clock(recur.until.time())}{zone}"
+        phrase += f", until {recur.until.date().isoformat()} {clock(recur.until)}{zone}"
     return phrase
 
 

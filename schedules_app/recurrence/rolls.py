@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from schedules_app.recurrence.base import EARLIEST, LATEST, Nominal, Note, Roll, Rule
+from schedules_app.recurrence.base import EARLIEST, LATEST, Gap, Nominal, Note, Roll, Rule
 from schedules_app.recurrence.calendars import (
     MOST_DAYS_ROLLED,
     Excluded,
@@ -122,7 +122,8 @@ class Rolling:
             return False
         # A gap or fold may move a time to the next day.
         inside = self.rule.starts_at <= self._start_of(landing) and self._end_of(landing + _DAY) <= self.end
-        return inside and self._is_quiet(day)
+        # Only a gap makes the source skip one itself.
+        return inside and (self.rule.gap is not Gap.SKIP or self._is_quiet(day))
 
     def _is_quiet(self, day: date) -> bool:
         return self._end_of(day) - self._start_of(day) == _DAY

@@ -1,7 +1,7 @@
 """Small change of English for descriptions: lists, plurals, ordinals, times of day."""
 
 from collections.abc import Sequence
-from datetime import time
+from datetime import datetime, time
 
 
 def listed(words: Sequence[str]) -> str:
@@ -24,6 +24,6 @@ def ordinal(number: int) -> str:
     return f"{number}{suffix}"
 
 
-def clock(at: time) -> str:
+def clock(at: time | datetime) -> str:
     """The time of day, with seconds only if it has any."""
     return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"

@@ -275,3 +275,34 @@ def test_overrides_are_as_a_list_edited_by_hand(
     expected = [pair for pair in sorted(found.items()) if moment <= pair[0] < horizon]
     listed = takewhile(lambda item: item.at < horizon, upcoming(edited, moment))
     assert [(item.at, item.skip is None) for item in listed] == expected
+
+
+def test_a_doubled_hour_rolls_to_single_times_in_order() -> None:
+    rule = _rule(
+        cron="*/30 1-3 * * *",
+        timezone="Europe/Berlin",
+        calendars=(Calendar("change", dates=("2026-10-25",)),),
+        roll=Roll.NEXT,
+    )
+    items = list(islice(upcoming(rule, datetime(2026, 10, 25, tzinfo=UTC)), 7))
+    monday = datetime(2026, 10, 26, tzinfo=UTC)
+    assert [item.at for item in items[:6]] == [monday + n * HOUR / 2 for n in range(6)]
+    assert items[6].at == monday + DAY
+
+
+def test_a_roll_to_a_day_that_a_zone_left_out_falls_together_with_the_next() -> None:
+    rule = Rule(
+        starts_at=datetime(2011, 12, 20, tzinfo=UTC),
+        timezone="Pacific/Apia",
+        rrule="FREQ=DAILY;BYHOUR=0,2,23;BYMINUTE=30;BYSECOND=0",
+        calendars=(Calendar("eve", dates=("2011-12-29",)),),
+        roll=Roll.NEXT,
+    )
+    zone = ZoneInfo("Pacific/Apia")
+    items = list(islice(upcoming(rule, datetime(2011, 12, 29, 10, tzinfo=UTC)), 4))
+    assert [f"{item.at.astimezone(zone):%d %H:%M}" for item in items] == [
+        "31 00:30",
+        "31 02:30",
+        "31 23:30",
+        "01 00:30",
+    ]
