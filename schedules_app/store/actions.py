@@ -22,7 +22,7 @@ FURTHEST = timedelta(days=366)
 def skip_next(schedule_id: UUID, now: datetime | None = None) -> datetime | None:
     """Let the next occurrence not fire; its time. None when there is no such schedule or no next occurrence.
 
-    Paused schedules, too. Raises InvalidRecurrence and TooManyOverrides.
+    Of a paused schedule it is the next one from now on. Raises InvalidRecurrence and TooManyOverrides.
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
@@ -30,7 +30,9 @@ def skip_next(schedule_id: UUID, now: datetime | None = None) -> datetime | None
         if schedule is None or schedule.next_run_at is None:
             return None
         position = schedule.next_run_at
-        at = None if is_used_up(schedule) else next_from(rule_of(schedule), position)
+        # What a paused schedule has left out lies behind it: to skip that would mean nothing.
+        begin = position if schedule.paused_at is None else max(position, moment)
+        at = None if is_used_up(schedule) else next_from(rule_of(schedule), begin)
         keys = set() if at is None else overrides.replace(schedule, at, None)
         # A time that was moved away from the past is behind the schedule: no tick will come by there.
         behind = [overrides.skipped_row(schedule, key, moment) for key in keys if key < position]

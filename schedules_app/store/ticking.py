@@ -15,6 +15,7 @@ from schedules_app import sql
 from schedules_app.firing import Firing, fire, left_out, skipped_rows, wait_over
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Fired, Overlap
+from schedules_app.store.gaps import fitted
 from tasks_app import store as task_store
 from tasks_app.lifecycle import TERMINAL, Status
 from tasks_app.models import Task
@@ -90,7 +91,7 @@ def _wake(schedule: TaskSchedule, now: datetime) -> list[Occurrence]:
     until, rows = schedule.paused_until, []
     if until is not None and until <= now:
         plan = left_out(schedule, until)
-        rows = skipped_rows(schedule, plan.skipped, "paused", now)
+        rows = fitted(schedule, skipped_rows(schedule, plan.skipped, "paused", now))
         schedule.next_run_at = plan.next_at
         # A plan that did not get as far as that leaves the rest to the next slice.
         if plan.next_at is None or plan.next_at >= until:
@@ -146,7 +147,7 @@ def _write(firings: Sequence[Firing], rows: list[Occurrence], now: datetime) -> 
             new = firing.tasks()
             tasks += new
             fired += firing.verdicts(new)
-            skipped += firing.skips()
+            skipped += fitted(firing.schedule, firing.skips())
     _cancel([firing.schedule_id for firing in firings if firing.cancels and firing.schedule_id in won], now)
     Occurrence.objects.bulk_create(fired)
     Occurrence.objects.bulk_create(skipped, ignore_conflicts=True)

@@ -327,3 +327,12 @@ def test_changes_and_ticks_at_once_give_each_occurrence_one_verdict_and_one_task
         assert set(tasks) == {row.task_id for row in rows}
         assert schedule.tasks_created == len(tasks)
         assert {NOON + second * SECOND for second in range(7)} <= {row.occurs_at for row in rows}
+
+
+def test_of_a_paused_schedule_the_next_occurrence_is_one_that_is_still_to_come() -> None:
+    key = _later()
+    store.pause([key], NOON)
+    assert store.skip_next(key, NOON + 90 * MINUTE) == NOON + 2 * HOUR
+    store.resume([key], NOON + 90 * MINUTE)
+    _fire_until(3)
+    assert told(key) == [(1, "paused"), (2, "requested"), (3, "FIRED")]
