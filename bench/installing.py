@@ -22,7 +22,7 @@ PYTHON = {
     ),
     "procrastinate": ("procrastinate==3.10.0", "psycopg[binary]==3.3.9"),
     "pgqueuer": ("pgqueuer==1.6.0", "asyncpg==0.32.0"),
-    "apscheduler": ("apscheduler==3.11.3", "sqlalchemy==2.1.9"),
+    "apscheduler": ("apscheduler==3.11.3", "sqlalchemy==2.1.9", "psycopg2-binary==2.9.13"),
 }
 NODE = {"graphile-worker": "0.17.3", "pg-boss": "10.4.2"}
 

@@ -12,13 +12,13 @@ app = Celery("standard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
-@app.task(name="add")
+@app.task(name="bench.add")
 def add(x: int, y: int) -> int:
     """Adds two numbers."""
     return x + y
 
 
-@app.task(name="stamp")
+@app.task(name="bench.stamp")
 def stamp() -> float:
     """Tells when it began, in seconds of the wall clock, over the bench's Redis."""
     began = time.time()

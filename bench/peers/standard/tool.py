@@ -7,13 +7,14 @@ import time
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peers.standard.settings")
 
 import django
+import redis
 
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from bench.peers.standard.celery import add, app  # noqa: E402
+from bench.peers.standard.celery import add, app, stamp  # noqa: E402
 
 
 def prepare() -> None:
@@ -40,6 +41,20 @@ def delay(seconds: str) -> None:
     print(number / (time.monotonic() - began))
 
 
+def latency(number: str, pause: str) -> None:
+    """Submit one at a time to an idle worker; prints ms from call and return of `delay()` to the handler's begin."""
+    client = redis.Redis(unix_socket_path=os.environ["REDIS_SOCKET"])
+    for _ in range(int(number)):
+        called = time.time()
+        stamp.delay()
+        answered = time.time()
+        found = client.blpop("stamps", 10)
+        if found is None:
+            sys.exit("a task had not begun after 10 s")
+        print((float(found[1]) - called) * 1000, (float(found[1]) - answered) * 1000)
+        time.sleep(float(pause))
+
+
 if __name__ == "__main__":
-    {"prepare": prepare, "fill": fill, "delay": delay}[sys.argv[1]](*sys.argv[2:])
+    {"prepare": prepare, "fill": fill, "delay": delay, "latency": latency}[sys.argv[1]](*sys.argv[2:])
     connection.close()

@@ -5,19 +5,25 @@ from rest_framework import serializers, status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from bench.peers.standard.celery import add
+from bench.peers.standard.celery import app
 from bench.peers.standard.models import Task
 
 
 class TaskSerializer(serializers.ModelSerializer):
     """What a client may say, and what it is told."""
 
+    operation = serializers.ChoiceField(["bench.add", "bench.stamp"])
     priority = serializers.IntegerField(min_value=0, max_value=9, default=5)
 
     class Meta:
         model = Task
         fields = ["id", "operation", "arguments", "priority", "status", "created_at"]
         read_only_fields = ["id", "status", "created_at"]
+
+
+def send(task):
+    """One message."""
+    app.tasks[task.operation].apply_async(kwargs=task.arguments, task_id=str(task.id))
 
 
 class TasksView(APIView):
@@ -27,7 +33,7 @@ class TasksView(APIView):
         serializer = TaskSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         task = serializer.save()
-        add.apply_async(kwargs=task.arguments, task_id=str(task.id))
+        send(task)
         return Response(serializer.data, status.HTTP_202_ACCEPTED)
 
 
@@ -39,7 +45,7 @@ class BatchView(APIView):
         serializer.is_valid(raise_exception=True)
         tasks = Task.objects.bulk_create(Task(**item) for item in serializer.validated_data)
         for task in tasks:
-            add.apply_async(kwargs=task.arguments, task_id=str(task.id))
+            send(task)
         return Response(TaskSerializer(tasks, many=True).data, status.HTTP_202_ACCEPTED)
 
 
