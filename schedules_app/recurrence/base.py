@@ -137,7 +137,11 @@ class Rule:
             raise InvalidRecurrence(
                 "timezone", f"{self.timezone!r} is no IANA zone; use one like Europe/Berlin"
             )
-        object.__setattr__(self, "starts_at", in_calendar("starts_at", self.starts_at))
+        starts_at = in_calendar("starts_at", self.starts_at)
+        if self.rrule is not None:
+            # RFC 5545 knows whole seconds: with a fraction, the start would miss its own first occurrence.
+            starts_at = starts_at.replace(microsecond=0)
+        object.__setattr__(self, "starts_at", starts_at)
         if self.ends_at is not None:
             object.__setattr__(self, "ends_at", in_calendar("ends_at", self.ends_at))
             if self.ends_at < self.starts_at:

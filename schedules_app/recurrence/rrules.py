@@ -166,7 +166,7 @@ def _compiled(text: str, dtstart: datetime, timezone: str, gap: Gap, fold: Fold)
 
     def instants(stamp: Stamp) -> tuple[Nominal, ...]:
         if not isinstance(stamp, datetime):
-            stamp = datetime.combine(stamp, dtstart.time())
+            stamp = datetime.combine(stamp, dtstart.timetz())
         if stamp.tzinfo is UTC:
             return (Nominal(stamp),)
         its_zone = stamp.tzinfo if isinstance(stamp.tzinfo, ZoneInfo) else zone

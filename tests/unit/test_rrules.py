@@ -320,3 +320,9 @@ def test_what_does_not_name_days_is_refused_for_calendars(text: str, hint: str) 
         day_set(text)
     assert refused.value.field == "rrules"
     assert hint in refused.value.message
+
+
+def test_a_start_with_a_fraction_of_a_second_keeps_its_first_occurrence() -> None:
+    start = datetime(2026, 11, 21, 5, 52, 13, 371334, tzinfo=UTC)
+    rule = Rule(starts_at=start, rrule="FREQ=MINUTELY;COUNT=3")
+    assert len(list(source(rule, start.replace(microsecond=0)))) == 3
