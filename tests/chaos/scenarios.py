@@ -159,7 +159,7 @@ def renewed_at_the_last_moment(stage: Stage) -> None:
     stage.until(lambda: runners(stage, task_id), "the first attempt")
     [pid] = runners(stage, task_id)
     with stopped(pid), row_lock(stage, task_id) as cursor:
-        stage.until(lambda: someone_waits(stage), "the rescuer")
+        stage.until(lambda: rescuer_waits(stage), "the rescuer")
         # The heartbeat that was on its way all the time.
         cursor.execute(
             "UPDATE tasks_task SET lease_expires_at = clock_timestamp() + interval '3 s' WHERE task_id = %s",
@@ -197,12 +197,12 @@ def row_lock(stage: Stage, task_id: str) -> Iterator[Any]:
         connection.close()
 
 
-def someone_waits(stage: Stage) -> bool:
-    """Whether a session of the service waits for a row."""
+def rescuer_waits(stage: Stage) -> bool:
+    """Whether a session of the service waits for a row that it wants to end; heartbeats on their way are no rescue."""
     with stage.cluster.postgres.session() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            " AND application_name = 'scheduler_service'"
+            " AND application_name = 'scheduler_service' AND query LIKE '%LOST%'"
         )
         return bool(cursor.fetchone()[0])
 

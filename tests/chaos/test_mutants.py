@@ -32,7 +32,7 @@ def clean_cluster(cluster: Cluster) -> Iterator[Cluster]:
     yield cluster
     cluster.broker.forget()
     with cluster.postgres.session() as cursor:
-        cursor.execute(f"TRUNCATE {TABLES}")
+        cursor.execute(f"TRUNCATE {TABLES} CASCADE")
         cursor.execute(
             "ALTER TABLE schedules_occurrence DROP CONSTRAINT IF EXISTS occurrence_once,"
             " ADD CONSTRAINT occurrence_once UNIQUE (task_schedule_id, occurs_at)"
