@@ -9,6 +9,11 @@ from bench.figures import OURS, Figures, Row, Target, number
 from bench.installing import NotInstalled
 from bench.stage import Stage
 
+
+class NotRun(Exception):
+    """A contestant that is left out of this run; says why."""
+
+
 Values = dict[str, float]
 """A figure of one measurement, by its unit."""
 
@@ -81,7 +86,7 @@ class Contest:
             if each.needs:
                 self.stage.peers.need(each.needs)
             values[each.name].append(each.measure(self.stage, self.scale))
-        except NotInstalled as error:
+        except (NotInstalled, NotRun) as error:
             failures[each.name] = str(error)
         except Exception as error:  # a peer that breaks must not cost the others their figures
             failures[each.name] = f"{type(error).__name__}: {' '.join(str(error).split())[-160:]}"

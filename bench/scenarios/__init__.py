@@ -1,16 +1,17 @@
 """The scenarios, in the order of the table."""
 
 from bench.contest import Scenario
-from bench.scenarios import drain, latency, submit, tick
+from bench.scenarios import drain, growth, idle, latency, memory, submit, tick
 
-SCENARIOS: dict[str, Scenario] = {
-    each.name: each
-    for each in (
-        drain.DRAIN,
-        drain.DRAIN_ALONE,
-        submit.SUBMIT,
-        submit.SUBMIT_ONE,
-        latency.LATENCY,
-        *tick.TICKS,
-    )
-}
+ORDER = (
+    drain.DRAIN,
+    drain.DRAIN_ALONE,
+    submit.SUBMIT,
+    submit.SUBMIT_ONE,
+    latency.LATENCY,
+    *tick.TICKS,
+    idle.IDLE,
+    growth.GROWTH,
+    memory.MEMORY,
+)
+SCENARIOS: dict[str, Scenario] = {each.name: each for each in ORDER}

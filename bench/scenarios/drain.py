@@ -43,10 +43,11 @@ class Peer:
 
 def measure(peer: Peer) -> Callable[[Stage, float], Values]:
     """The measurement of one contestant."""
-    return lambda stage, scale: _drain(stage, peer, max(100, int(peer.size * scale)))
+    return lambda stage, scale: run(stage, peer, max(100, int(peer.size * scale)))
 
 
-def _drain(stage: Stage, peer: Peer, size: int) -> Values:
+def run(stage: Stage, peer: Peer, size: int) -> Values:
+    """Drain `size` tasks."""
     stage.fresh(peer.template, peer.prepare)
     peer.start(stage)
     with stage.postgres.session() as cursor:
@@ -56,8 +57,9 @@ def _drain(stage: Stage, peer: Peer, size: int) -> Values:
             return int(cursor.fetchone()[0])
 
         # A few first: every process is up, connected, and has imported what it needs.
+        ready = ask(peer.finished) + WARM
         peer.fill(stage, WARM)
-        stage.wait(lambda: ask(peer.finished) >= WARM, "the first tasks")
+        stage.wait(lambda: ask(peer.finished) >= ready, "the first tasks")
         stage.freeze()
         peer.fill(stage, size)
         stage.postgres.settle()
@@ -83,16 +85,26 @@ def _wait(stage: Stage, peer: Peer, wanted: int, ask: Callable[[str], int], bega
     return False
 
 
-def _start_ours(stage: Stage, **variables: str) -> None:
-    stage.start_all(peers.ours("worker", "scheduler", "beat", workers=2), **variables)
+def _start_ours(stage: Stage, flower: bool, variables: dict[str, str]) -> None:
+    names = ("worker", "scheduler", "beat", *(["flower"] if flower else []))
+    stage.start_all(peers.ours(*names, workers=2, flower_port=stage.web_port), **variables)
 
 
-def _ours(operation: str, size: int, **variables: str) -> Peer:
+def ours(
+    operation: str,
+    size: int,
+    *,
+    template: str = "ours",
+    prepare: Callable[[Stage], object] = peers.prepare_ours,
+    flower: bool = False,
+    **variables: str,
+) -> Peer:
+    """The service; `variables` are of its environment."""
     return Peer(
-        "ours",
+        template,
         size,
-        peers.prepare_ours,
-        lambda stage: _start_ours(stage, **variables),
+        prepare,
+        lambda stage: _start_ours(stage, flower, variables),
         lambda stage, number: stage.ours("bench.ours.fill", number, operation),
         OUR_COUNT,
         OUR_END,
@@ -178,8 +190,9 @@ CELERY = Contestant("celery-results", measure(STANDARD), "celery")
 DRAIN = Scenario(
     "drain",
     (
-        Contestant("ours", measure(_ours("bench.add", 60_000))),
-        Contestant("ours, events off", measure(_ours("bench.add", 60_000, TASK_EVENTS="false"))),
+        Contestant("ours", measure(ours("bench.add", 60_000))),
+        Contestant("ours, events off", measure(ours("bench.add", 60_000, TASK_EVENTS="false"))),
+        Contestant("ours, Flower on", measure(ours("bench.add", 60_000, flower=True))),
         CELERY,
         Contestant("procrastinate", measure(DEFERRED), "procrastinate"),
         Contestant("pgqueuer", measure(QUEUED), "pgqueuer"),
@@ -196,7 +209,7 @@ DRAIN = Scenario(
 DRAIN_ALONE = Scenario(
     "drain-one",
     (
-        Contestant("ours", measure(_ours("bench.add_alone", 5_000))),
+        Contestant("ours", measure(ours("bench.add_alone", 5_000))),
         CELERY,
         Contestant("procrastinate", measure(DEFERRED), "procrastinate"),
     ),
