@@ -4,7 +4,8 @@
 database. `/health/ready` answers 503 only when the database is out of reach, because then requests fail. Without
 its broker the service is `degraded`: tasks are stored and run later. With due work older than
 HEALTH_MAX_LAG_SECONDS it is `lagging`: workers or the beat are missing, or too few, and taking the web process
-out of service would not help them. Both of these answer 200.
+out of service would not help them. Both of these answer 200. Schedules with an alert are counted, and change nothing:
+their tasks fail, not the service.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -59,13 +60,18 @@ def _broker_check(answer: Future[bool]) -> Check:
 
 def _database_checks() -> dict[str, Check]:
     unknown: Check = {"status": "unknown", "lag_seconds": None}
-    checks: dict[str, Check] = {"database": {"status": "unavailable"}, "tasks": unknown, "schedules": unknown}
+    checks: dict[str, Check] = {
+        "database": {"status": "unavailable"},
+        "tasks": unknown,
+        "schedules": {**unknown, "alerts": None},
+    }
     try:
         with _bounded():
             now = store.database_now()
             checks["database"] = {"status": "ok"}
             checks["tasks"] = _lag(now, queries.oldest_due_at())
-            checks["schedules"] = _lag(now, schedule_queries.oldest_due_at())
+            lag = _lag(now, schedule_queries.oldest_due_at())
+            checks["schedules"] = {**lag, "alerts": schedule_queries.count_alerts()}
     except (DatabaseError, InterfaceError):
         # A lag that cannot be found in time is a late one, not a database that is out of reach.
         return checks
@@ -116,12 +122,24 @@ class CheckSerializer(serializers.Serializer):
         ref_name = "Check"
 
 
+class ScheduleCheckSerializer(CheckSerializer):
+    """The part that fires schedules."""
+
+    alerts = serializers.IntegerField(
+        allow_null=True,
+        help_text="How many schedules have an alert, counted as far as 1000; it does not change the status.",
+    )
+
+    class Meta:
+        ref_name = "ScheduleCheck"
+
+
 class ChecksSerializer(serializers.Serializer):
     """All parts of the service."""
 
     database = CheckSerializer()
     tasks = CheckSerializer()
-    schedules = CheckSerializer()
+    schedules = ScheduleCheckSerializer()
     broker = CheckSerializer()
 
     class Meta:
@@ -145,7 +163,7 @@ def _example(status: str, *, database: str = "ok", lag: str = "ok") -> dict[str,
         "checks": {
             "database": {"status": database},
             "tasks": work,
-            "schedules": work,
+            "schedules": {**work, "alerts": 0 if lag == "ok" else None},
             "broker": {"status": "ok"},
         },
     }

@@ -1,6 +1,7 @@
-"""Task schedules for operators: find them, look at their occurrences, pause and resume. Nothing is edited by hand."""
+"""Schedules for operators: find them, see what they did and will do, act on them. Nothing is edited by hand."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -8,8 +9,11 @@ from django.contrib.admin.options import ModelAdmin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from schedules_app import queries, store
-from schedules_app.models import Occurrence, TaskSchedule
+from schedules_app import queries, recurrence, store
+from schedules_app.errors import ScheduleError
+from schedules_app.firing import rule_of
+from schedules_app.models import Backfill, Calendar, Occurrence, TaskSchedule
+from schedules_app.records import Alert
 from schedules_app.recurrence import InvalidRecurrence
 from tasks_app.admin import ACTION_SLICE, QueueFilter, StoreAdmin
 
@@ -28,6 +32,22 @@ class StatusFilter(admin.SimpleListFilter):
         return queries.with_status(queryset, [value]) if value in dict(self.lookup_choices) else queryset
 
 
+class AlertFilter(admin.SimpleListFilter):
+    """Alerts are derived from the row, too."""
+
+    title = "alert"
+    parameter_name = "alert"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [("any", "any"), *((alert.value, alert.value) for alert in Alert)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TaskSchedule]) -> QuerySet[TaskSchedule]:
+        value = self.value()
+        if value not in dict(self.lookup_choices):
+            return queryset
+        return queries.with_alert(queryset, None if value == "any" else Alert(value))
+
+
 @admin.register(TaskSchedule)
 class TaskScheduleAdmin(StoreAdmin):
     """The list of task schedules, newest first."""
@@ -36,9 +56,9 @@ class TaskScheduleAdmin(StoreAdmin):
         "task_schedule_id",
         "name",
         "operation",
+        "recurrence",
         "status",
-        "every_x_days",
-        "every_x_hours",
+        "alerts",
         "next_run_at",
         "last_run_at",
         "tasks_created",
@@ -46,20 +66,41 @@ class TaskScheduleAdmin(StoreAdmin):
     # Ordering by any other column would sort the whole table.
     sortable_by = ()
     ordering = ("-task_schedule_id",)
-    list_filter = (StatusFilter, QueueFilter)
+    list_filter = (StatusFilter, AlertFilter, QueueFilter)
     search_fields = ("name",)
     search_help_text = "A schedule's id, or the beginning of its name or operation"
-    actions = ("pause_schedules", "resume_schedules")
+    actions = ("trigger_schedules", "pause_schedules", "resume_schedules")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TaskSchedule]:
+        return super().get_queryset(request).prefetch_related("calendars")
+
+    @admin.display(description="recurrence")
+    def recurrence(self, schedule: TaskSchedule) -> str:
+        """When it occurs, in words."""
+        try:
+            return recurrence.describe(rule_of(schedule))
+        except InvalidRecurrence as error:
+            return f"cannot be followed: {error}"
 
     @admin.display(description="status")
     def status(self, schedule: TaskSchedule) -> str:
         """Where the schedule stands."""
         return queries.status_of(schedule).value
 
+    @admin.display(description="alerts")
+    def alerts(self, schedule: TaskSchedule) -> str:
+        """What needs attention."""
+        return ", ".join(alert.value for alert in queries.alerts_of(schedule))
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[TaskSchedule], search_term: str
     ) -> tuple[QuerySet[TaskSchedule], bool]:
         return _search(queryset, search_term.strip()), False
+
+    @admin.action(description="Run now", permissions=["operate"])
+    def trigger_schedules(self, request: HttpRequest, queryset: QuerySet[TaskSchedule]) -> None:
+        """Create a task of each chosen schedule now."""
+        self._act(request, queryset, lambda ids: _each(store.trigger, ids), "triggered")
 
     @admin.action(description="Pause", permissions=["operate"])
     def pause_schedules(self, request: HttpRequest, queryset: QuerySet[TaskSchedule]) -> None:
@@ -69,7 +110,7 @@ class TaskScheduleAdmin(StoreAdmin):
     @admin.action(description="Resume", permissions=["operate"])
     def resume_schedules(self, request: HttpRequest, queryset: QuerySet[TaskSchedule]) -> None:
         """Let the chosen schedules that are paused go on with their next occurrence."""
-        self._act(request, queryset, _resume_each, "resumed")
+        self._act(request, queryset, lambda ids: _each(lambda key: store.resume([key]), ids), "resumed")
 
     def _act(
         self,
@@ -85,15 +126,16 @@ class TaskScheduleAdmin(StoreAdmin):
         self.message_user(request, f"{changed} of {len(ids)} schedules {deed}.{left}", level)
 
 
-def _resume_each(ids: list[UUID]) -> set[UUID]:
-    resumed: set[UUID] = set()
+def _each(verb: Callable[[UUID], Any], ids: list[UUID]) -> set[UUID]:
+    changed = set()
     for key in ids:
         try:
-            resumed |= store.resume([key])
-        except InvalidRecurrence:
-            # Paused because its rule cannot be followed; its note says so, and the others must go on.
+            if verb(key):
+                changed.add(key)
+        except (InvalidRecurrence, ScheduleError):
+            # Such as one that was paused because its rule cannot be followed; the others must go on.
             continue
-    return resumed
+    return changed
 
 
 def _search(schedules: QuerySet[TaskSchedule], term: str) -> QuerySet[TaskSchedule]:
@@ -107,21 +149,66 @@ def _search(schedules: QuerySet[TaskSchedule], term: str) -> QuerySet[TaskSchedu
         return schedules.filter(Q(name__startswith=term) | Q(operation__startswith=term))
 
 
-@admin.register(Occurrence)
-class OccurrenceAdmin(StoreAdmin):
-    """The ledger, the latest entries first."""
+class OfScheduleAdmin(StoreAdmin):
+    """Rows of schedules, which are found by the schedule's id."""
 
-    list_display = ("occurs_at", "verdict", "reason", "count", "task_schedule_id", "task_id", "decided_at")
     sortable_by = ()
-    ordering = ("-id",)
-    list_filter = ("verdict",)
     search_fields = ("task_schedule_id",)
     search_help_text = "A schedule's id"
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Occurrence], search_term: str
-    ) -> tuple[QuerySet[Occurrence], bool]:
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         try:
             return (queryset.filter(task_schedule_id=UUID(search_term)) if search_term else queryset), False
         except ValueError:
             return queryset.none(), False
+
+
+@admin.register(Occurrence)
+class OccurrenceAdmin(OfScheduleAdmin):
+    """The ledger, the latest entries first."""
+
+    list_display = (
+        "occurs_at",
+        "verdict",
+        "reason",
+        "origin",
+        "count",
+        "task_schedule_id",
+        "task_id",
+        "task_status",
+        "decided_at",
+    )
+    ordering = ("-id",)
+    list_filter = ("verdict", "origin")
+
+
+@admin.register(Backfill)
+class BackfillAdmin(OfScheduleAdmin):
+    """Backfills, newest first."""
+
+    list_display = (
+        "backfill_id",
+        "task_schedule_id",
+        "range_from",
+        "range_to",
+        "status",
+        "total",
+        "tasks_created",
+        "already_fired",
+        "created_at",
+    )
+    ordering = ("-backfill_id",)
+    list_filter = ("status",)
+
+
+@admin.register(Calendar)
+class CalendarAdmin(StoreAdmin):
+    """Calendars, by name."""
+
+    list_display = ("name", "description", "revision", "updated_at")
+    sortable_by = ()
+    ordering = ("name",)
+    search_fields = ("name__startswith",)
+    search_help_text = "The beginning of a name"
