@@ -1,8 +1,11 @@
 """Trivial tasks, accepted beforehand, to durable results, with two worker processes."""
 
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from bench.contest import Contestant, Scenario, Values
 from bench.figures import Target
@@ -30,6 +33,7 @@ class Peer:
         size: how many tasks at scale 1; some seconds' worth.
         finished: SQL for how many have ended well since the beginning.
         is_over: SQL for whether none is left, where counting would cost; else `finished` is asked.
+        session: a cursor for both.
     """
 
     template: str
@@ -39,6 +43,7 @@ class Peer:
     fill: Callable[[Stage, int], object]
     finished: str
     is_over: str | None = None
+    session: Callable[[Stage], AbstractContextManager[Any]] = lambda stage: stage.postgres.session()
 
 
 def measure(peer: Peer) -> Callable[[Stage, float], Values]:
@@ -50,7 +55,7 @@ def run(stage: Stage, peer: Peer, size: int) -> Values:
     """Drain `size` tasks."""
     stage.fresh(peer.template, peer.prepare)
     peer.start(stage)
-    with stage.postgres.session() as cursor:
+    with peer.session(stage) as cursor:
 
         def ask(sql: str) -> int:
             cursor.execute(sql)
@@ -109,6 +114,42 @@ def ours(
         OUR_COUNT,
         OUR_END,
     )
+
+
+SQLITE_NAME = "bench.sqlite3"
+
+
+def _on_sqlite(stage: Stage) -> dict[str, str]:
+    return {"DATABASE_URL": f"sqlite:///{stage.folder / SQLITE_NAME}"}
+
+
+def _fresh_sqlite(stage: Stage) -> None:
+    for path in stage.folder.glob(f"{SQLITE_NAME}*"):
+        path.unlink()
+    peers.prepare_ours(stage, **_on_sqlite(stage))
+
+
+def _start_on_sqlite(stage: Stage) -> None:
+    _fresh_sqlite(stage)
+    _start_ours(stage, False, _on_sqlite(stage))
+
+
+@contextmanager
+def _sqlite_session(stage: Stage) -> Iterator[sqlite3.Cursor]:
+    with closing(sqlite3.connect(stage.folder / SQLITE_NAME, isolation_level=None, timeout=20)) as connection:
+        yield connection.cursor()
+
+
+ON_SQLITE = Peer(
+    "empty",
+    5_000,
+    lambda _: None,
+    _start_on_sqlite,
+    lambda stage, number: stage.ours("bench.ours.fill", number, "bench.add", **_on_sqlite(stage)),
+    OUR_COUNT,
+    "SELECT NOT EXISTS (SELECT 1 FROM tasks_task WHERE status IN ('PENDING', 'STARTED'))",
+    _sqlite_session,
+)
 
 
 def _start_standard(stage: Stage) -> None:
@@ -192,6 +233,7 @@ DRAIN = Scenario(
     (
         Contestant("ours", measure(ours("bench.add", 60_000))),
         Contestant("ours, events off", measure(ours("bench.add", 60_000, TASK_EVENTS="false"))),
+        Contestant("ours, SQLite", measure(ON_SQLITE)),
         Contestant("ours, Flower on", measure(ours("bench.add", 60_000, flower=True))),
         CELERY,
         Contestant("procrastinate", measure(DEFERRED), "procrastinate"),

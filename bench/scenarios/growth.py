@@ -43,17 +43,14 @@ def _measure(finished: int, stage: Stage, scale: float) -> Values:
 
 def _prepare(finished: int, stage: Stage) -> None:
     peers.prepare_ours(stage)
+    stage.start_all(peers.ours("worker", "scheduler", "beat", workers=2))
     stage.ours("bench.ours.fill", 1, "bench.add")
-    stage.start_all(peers.ours("worker", workers=2))
     with stage.postgres.session() as cursor:
 
         def is_finished() -> bool:
             cursor.execute(drain.OUR_COUNT)
             return bool(cursor.fetchone()[0])
 
-        # Its ring may have been lost with the last contestant's broker; the scheduler worker is not here.
-        stage.redis.forget()
-        stage.start_all(peers.ours("scheduler", "beat"))
         stage.wait(is_finished, "a finished task")
     stage.clear()
     multiply.finished_tasks(stage, finished - 1)

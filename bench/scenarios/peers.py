@@ -16,8 +16,8 @@ STANDARD_SETTINGS = {"DJANGO_SETTINGS_MODULE": f"{STANDARD}.settings"}
 BENCH_CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
-def prepare_ours(stage: Stage) -> None:
-    stage.run(str(VENV_PYTHON), "manage.py", "migrate", "--verbosity", "0")
+def prepare_ours(stage: Stage, **variables: str) -> None:
+    stage.run(str(VENV_PYTHON), "manage.py", "migrate", "--verbosity", "0", **variables)
 
 
 def prepare_standard(stage: Stage) -> None:
