@@ -26,6 +26,7 @@ TYPES = {
     "PositiveBigIntegerField": "bigint",
     "PositiveIntegerField": "integer",
     "SmallIntegerField": "smallint",
+    "TextField": "text",
     "FloatField": "double",
     "UUIDField": "uuid",
     "JSONField": "json",
