@@ -1,9 +1,12 @@
-"""Fire schedules that are all due at once: `python -m bench.ours.tick <prepare|fire> <number> <seconds>`."""
+"""Schedules, stored and fired through their store.
+
+`python -m bench.ours.tick prepare <number> | spread <number> <seconds> | fire <seconds>`
+"""
 
 import json
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import django
 
@@ -14,6 +17,9 @@ from schedules_app.records import NewSchedule  # noqa: E402
 from tasks_app.store import database_now  # noqa: E402
 
 BATCH = 1000
+SETTLING_SECONDS = 3
+SLOWEST_STORING = 800
+"""Schedules per second that can be stored even on a busy machine."""
 # Mixed kinds: days in a zone with summer time, hours, and shorter ones, as clients have them.
 KINDS = (
     {"every_x_days": 1, "timezone": "Europe/Berlin"},
@@ -30,8 +36,20 @@ def prepare(number: int) -> None:
         store.create([_new(n) for n in range(begin, min(number, begin + BATCH))])
 
 
-def _new(number: int) -> NewSchedule:
+def spread(number: int, seconds: float) -> None:
+    """Store schedules whose first occurrences spread evenly over some seconds; prints when they begin."""
+    first = database_now() + timedelta(seconds=SETTLING_SECONDS + number / SLOWEST_STORING)
+    for begin in range(0, number, BATCH):
+        some = range(begin, min(number, begin + BATCH))
+        store.create([_new(n, first + timedelta(seconds=seconds * n / number)) for n in some])
+    if database_now() > first:
+        sys.exit("storing the schedules took longer than until the first was due")
+    print(first.timestamp())
+
+
+def _new(number: int, starts_at: datetime | None = None) -> NewSchedule:
     return NewSchedule(
+        starts_at=starts_at,
         operation="bench.add",
         arguments={"x": number, "y": 1},
         priority=number % 10,
@@ -54,4 +72,10 @@ def fire(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    {"prepare": lambda: prepare(int(sys.argv[2])), "fire": lambda: fire(float(sys.argv[2]))}[sys.argv[1]]()
+    match sys.argv[1:]:
+        case ["prepare", number]:
+            prepare(int(number))
+        case ["spread", number, seconds]:
+            spread(int(number), float(seconds))
+        case ["fire", seconds]:
+            fire(float(seconds))

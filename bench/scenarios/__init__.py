@@ -1,7 +1,7 @@
 """The scenarios, in the order of the table."""
 
 from bench.contest import Scenario
-from bench.scenarios import drain, growth, idle, latency, memory, submit, tick
+from bench.scenarios import drain, growth, idle, latency, memory, mixed, submit, tick
 
 ORDER = (
     drain.DRAIN,
@@ -12,6 +12,7 @@ ORDER = (
     *tick.TICKS,
     idle.IDLE,
     growth.GROWTH,
+    mixed.MIXED,
     memory.MEMORY,
 )
 SCENARIOS: dict[str, Scenario] = {each.name: each for each in ORDER}
