@@ -53,8 +53,12 @@ class WordsField(serializers.ListField):
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            # Before a look at each: a body may hold hundreds of thousands.
+            raise ValidationError(f"Use no more than {self.max_length}.", code="max_length")
         words: list[str] = super().to_internal_value(data)
-        twice = [index for index, word in enumerate(words) if word in words[:index]]
+        first = {word: index for index, word in reversed(list(enumerate(words)))}
+        twice = [index for index, word in enumerate(words) if first[word] != index]
         if twice:
             raise ValidationError(faults_at(twice[:MAX_REFUSED_NAMES], "Name each one once.", "duplicate"))
         return words

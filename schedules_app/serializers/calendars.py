@@ -19,7 +19,8 @@ MAX_RRULE_LENGTH = 1000
 class CalendarChangesSerializer(StrictSerializerMixin, serializers.Serializer):
     """What a PATCH may change of a calendar."""
 
-    default_error_messages = {"invalid": 'Use a JSON object, for example {"dates": ["2030-12-25"]}.'}
+    # DRF formats it, so its own braces are doubled.
+    default_error_messages = {"invalid": 'Use a JSON object, for example {{"dates": ["2030-12-25"]}}.'}
 
     description = StrictCharField(max_length=200, allow_blank=True, default="", help_text="For people.")
     dates = WordsField(
