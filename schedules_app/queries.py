@@ -78,7 +78,8 @@ def with_alert(schedules: QuerySet[TaskSchedule], alert: Alert | None = None) ->
 
 def count_alerts() -> int:
     """How many schedules have an alert, as far as MOST_ALERTS."""
-    return with_alert(TaskSchedule.objects.all())[:MOST_ALERTS].count()
+    # In the order of the index of alerts: without statistics PostgreSQL reads the whole table otherwise.
+    return with_alert(TaskSchedule.objects.order_by("pk"))[:MOST_ALERTS].count()
 
 
 def tasks_of(schedule_id: UUID) -> QuerySet[Task]:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from schedules_app import sql
 from schedules_app.deadlines import deadline_after, deadline_before
 from schedules_app.firing import rule_of
 from schedules_app.models import TaskSchedule
@@ -28,7 +29,7 @@ def check_success(now: datetime | None = None) -> int:
     moment = now or task_store.database_now()
     due = TaskSchedule.objects.filter(success_due_at__lte=moment).order_by("success_due_at")
     # Asked first without a transaction: an idle look then never takes SQLite's write lock.
-    if not due.exists():
+    if sql.is_empty(due):
         return 0
     with transaction.atomic():
         locked = due.select_for_update(skip_locked=True, no_key=True).prefetch_related("calendars")

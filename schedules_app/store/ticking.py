@@ -60,7 +60,7 @@ def _slice(
     chosen: QuerySet[TaskSchedule], most: int, now: datetime, plan: Callable[[TaskSchedule, datetime], Firing]
 ) -> Fired:
     # Asked first without a transaction: an idle tick then never takes SQLite's write lock.
-    if not chosen.exists():
+    if sql.is_empty(chosen):
         return Fired()
     with transaction.atomic():
         sql.pin_plans()

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from schedules_app import sql
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.store.withdrawal import look_at
 from tasks_app.lifecycle import TERMINAL
@@ -24,7 +25,7 @@ def mend() -> int:
     )
     # In this order SQLite, too, reads the index of just these rows, and not that of all next runs.
     stranded = stranded.order_by("task_schedule_id")
-    if stranded.values_list("task_schedule_id", flat=True).first() is None:
+    if sql.is_empty(stranded):
         return 0
     with transaction.atomic():
         locked = stranded.select_for_update(skip_locked=True, no_key=True)
