@@ -126,7 +126,9 @@ class Rolling:
         return inside and (self.rule.gap is not Gap.SKIP or self._is_quiet(day))
 
     def _is_quiet(self, day: date) -> bool:
-        return self._end_of(day) - self._start_of(day) == _DAY
+        """Whether no change of clocks touches the day; one at its midnight does, though the day has 24 hours."""
+        before, after = self._start_of(day) - timedelta.resolution, self._end_of(day)
+        return before.astimezone(self.zone).utcoffset() == after.astimezone(self.zone).utcoffset()
 
     def _own(self, day: date, moment: datetime) -> Iterator[Nominal]:
         """The source's occurrences on a local day, from `moment` on."""

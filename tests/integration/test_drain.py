@@ -252,10 +252,16 @@ def test_sweep_expires_promotes_and_rings(rings, settings):
 def test_rescue_gives_a_lost_task_back(monkeypatch):
     (task_id,) = create(new_task(), now=None)
     store.claim("tasks", "w", 1, lease_seconds=1, now=store.database_now() - timedelta(hours=1))
-    monkeypatch.setattr(tasks, "rescuer", Rescuer())
+    seconds = [0.0]
+    started = store.database_now()
+    clocks = {
+        "database_now": lambda: started + timedelta(seconds=seconds[0]),
+        "monotonic": lambda: seconds[0],
+    }
+    monkeypatch.setattr(tasks, "rescuer", Rescuer(**clocks))
     tasks.rescue()
     assert status_of(task_id) == "STARTED"
-    tasks.rescuer._trusted_from = 0.0
+    seconds[0] = 60.0
     tasks.rescue()
     assert status_of(task_id) == "RETRY"
 

@@ -237,6 +237,14 @@ def _moved(rule: Rule, at: datetime, day: date, off: set[date]) -> tuple[datetim
     return (rolled, fires) if is_inside else (at, False)
 
 
+def test_a_gap_at_midnight_of_a_day_that_is_off_keeps_its_verdict() -> None:
+    start = datetime(2018, 11, 4, 3, tzinfo=UTC)
+    off = Calendar("c", ("2018-11-04",))
+    options = {"gap": Gap.SKIP, "calendars": (off,), "roll": Roll.NEXT}
+    rule = Rule(starts_at=start, timezone="America/Sao_Paulo", cron="0 0 * * *", **options)
+    assert next(upcoming(rule, start)) == Nominal(start, (Note.GAP,), Skip.DST_GAP)
+
+
 @settings(max_examples=400, deadline=None)
 @given(cases())
 def test_rolls_are_as_going_through_all_occurrences_gives(case: tuple[Rule, datetime]) -> None:
