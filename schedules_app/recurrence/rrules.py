@@ -1,7 +1,8 @@
 """Recurrences of RFC 5545: RRULE, RDATE, EXDATE and EXRULE in the wall-clock time of a zone, and as whole days.
 
 A rule's own times are wall-clock times; in a gap they are read with the offset before it (RFC 5545, 3.3.5). COUNT
-counts them from DTSTART, before EXDATE and EXRULE take any away. DTSTART itself occurs only if the rule gives it.
+counts them from DTSTART, before EXDATE and EXRULE take any away. DTSTART itself occurs only if the rule gives it. In
+a fold that DTSTART is in the second pass of, all its times are of that pass.
 """
 
 import heapq
@@ -32,21 +33,30 @@ _by_time = attrgetter("at")
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """One RRULE or EXRULE in a zone; `until` is the UNTIL that compares instants."""
+    """One RRULE or EXRULE in a zone; `until` is the UNTIL that compares instants, `second` as in `_in_its_pass`."""
 
     walk: Walk
     zone: ZoneInfo
     gap: Gap
     fold: Fold
     until: datetime | None
+    second: datetime | None
 
     def since(self, moment: datetime) -> Iterator[Nominal]:
         walls = self.walk.since(wall_before(moment, self.zone))
-        for nominal in in_order(walls, self.zone, self.gap, self.fold):
+        for found in in_order(walls, self.zone, self.gap, self.fold):
+            nominal = _in_its_pass(found, self.zone, self.second)
             if self.until is not None and nominal.at > self.until:
                 return
             if nominal.at >= moment:
                 yield nominal
+
+
+def _in_its_pass(nominal: Nominal, zone: ZoneInfo, second: datetime | None) -> Nominal:
+    """`second`: DTSTART, if it is in the second pass of a fold; no time of the first one can be meant then."""
+    if second is None or nominal.at >= second:
+        return nominal
+    return resolve(wall_of(nominal.at, zone), zone, fold=Fold.SECOND)[0]
 
 
 class _Removed:
@@ -129,7 +139,8 @@ def source(rule: Rule, moment: datetime) -> Iterator[Nominal]:
         raise InvalidRecurrence("rrule", "is empty; give a recurrence like FREQ=DAILY")
     zone = ZoneInfo(rule.timezone)
     dtstart = wall_of(rule.starts_at, zone).replace(microsecond=0)
-    compiled = _compiled(rule.rrule, dtstart, rule.timezone, rule.gap, rule.fold)
+    second = rule.starts_at if dtstart.fold and rule.fold is Fold.FIRST else None
+    compiled = _compiled(rule.rrule, dtstart, rule.timezone, rule.gap, rule.fold, second)
     nominals = compiled.since(max(in_utc("moment", moment), rule.starts_at))
     if compiled.removes:
         nominals = compiled.kept(nominals)
@@ -153,16 +164,18 @@ def _up_to_latest(nominals: Iterator[Nominal]) -> Iterator[Nominal]:
 
 
 @lru_cache(maxsize=2048)
-def _compiled(text: str, dtstart: datetime, timezone: str, gap: Gap, fold: Fold) -> _Compiled:
+def _compiled(
+    text: str, dtstart: datetime, timezone: str, gap: Gap, fold: Fold, second: datetime | None
+) -> _Compiled:
     rules, zone = parse(text), ZoneInfo(timezone)
 
     def stream(recur: Recur) -> _Stream:
         until = recur.until
         if until is None or until.tzinfo is None:
-            return _Stream(walk(recur, dtstart), zone, gap, fold, None)
+            return _Stream(walk(recur, dtstart), zone, gap, fold, None, second)
         # A bound for the search only; the instant decides.
         wall = wall_of(clipped(until), zone) + timedelta(days=2)
-        return _Stream(walk(replace(recur, until=wall), dtstart), zone, gap, fold, until)
+        return _Stream(walk(replace(recur, until=wall), dtstart), zone, gap, fold, until, second)
 
     def instants(stamp: Stamp) -> tuple[Nominal, ...]:
         if not isinstance(stamp, datetime):
@@ -170,7 +183,8 @@ def _compiled(text: str, dtstart: datetime, timezone: str, gap: Gap, fold: Fold)
         if stamp.tzinfo is UTC:
             return (Nominal(stamp),)
         its_zone = stamp.tzinfo if isinstance(stamp.tzinfo, ZoneInfo) else zone
-        return resolve(stamp.replace(tzinfo=None), its_zone, gap, fold)
+        found = resolve(stamp.replace(tzinfo=None), its_zone, gap, fold)
+        return tuple(_in_its_pass(nominal, its_zone, second) for nominal in found)
 
     added = sorted((nominal for stamp in rules.rdates for nominal in instants(stamp)), key=_by_time)
     times = [stamp for stamp in rules.exdates if isinstance(stamp, datetime)]

@@ -178,6 +178,27 @@ def test_in_a_fold_the_chosen_pass_occurs(zone: str, start: str, first: str, sec
     assert occurrences("FREQ=DAILY", start, 3, zone, fold=Fold.BOTH)[1:] == [first, second]
 
 
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("DAILY", [0, 1440, 2880]), ("HOURLY", [0, 60, 120]), ("MINUTELY", [0, 1, 2])]
+)
+@pytest.mark.parametrize("fold", Fold)
+def test_a_start_in_the_second_pass_of_a_fold_is_its_own_first_occurrence(
+    text: str, minutes: list[int], fold: Fold
+) -> None:
+    start = at("2025-10-26T01:30:00")  # 02:30 in Berlin, for the second time
+    rule = Rule(starts_at=start, timezone=BERLIN, rrule=f"FREQ={text};COUNT=3", fold=fold)
+    found = [nominal.at for nominal in source(rule, start)]
+    assert found == [start + timedelta(minutes=number) for number in minutes]
+    assert [nominal.at for nominal in source(rule, found[1])] == found[1:]
+
+
+def test_a_start_in_the_first_pass_of_a_fold_keeps_to_that() -> None:
+    assert occurrences("FREQ=HOURLY;COUNT=2", "2025-10-26T02:30", 3, BERLIN) == [
+        "10-26 02:30 +0200",
+        "10-26 03:30 +0100",
+    ]
+
+
 def test_within_the_first_pass_of_a_fold_earlier_times_still_have_their_second() -> None:
     rule = Rule(
         starts_at=at("2026-10-24T02:10", BERLIN), timezone=BERLIN, rrule="FREQ=DAILY", fold=Fold.SECOND
