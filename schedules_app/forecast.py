@@ -9,7 +9,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any
 
 from schedules_app import queries, recurrence
@@ -21,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 MOST_SCHEDULES = 2000
 MOST_OCCURRENCES = 50_000
-_MINUTE = timedelta(minutes=1)
+"""Also those that are excluded: a rule may have nothing but them."""
 
-Start = tuple[datetime, datetime]
+Start = tuple[datetime, datetime | None]
 
 
 def forecast(now: datetime, hours: int) -> dict[str, Any]:
@@ -33,15 +34,16 @@ def forecast(now: datetime, hours: int) -> dict[str, Any]:
     if len(schedules) > MOST_SCHEDULES:
         # Whatever was not read occurs after it is due.
         until = max(now, schedules.pop().due_at or now)
-    starts = heapq.merge(*(_starts(schedule, now, until) for schedule in schedules))
+    starts = heapq.merge(*(_starts(schedule, now, until) for schedule in schedules), key=itemgetter(0))
     counts: Counter[datetime] = Counter()
     for number, (nominal, start) in enumerate(starts):
         if number >= MOST_OCCURRENCES:
             until = nominal
             break
-        counts[start.replace(second=0, microsecond=0)] += start < end
+        if start is not None and start < end:
+            counts[start.replace(second=0, microsecond=0)] += 1
     minutes: list[dict[str, Any]] = [
-        {"minute": minute, "tasks": counts[minute]} for minute in sorted(+counts) if minute < until
+        {"minute": minute, "tasks": counts[minute]} for minute in sorted(counts) if minute < until
     ]
     return {
         "until": until,
@@ -53,14 +55,20 @@ def forecast(now: datetime, hours: int) -> dict[str, Any]:
 
 
 def _starts(schedule: TaskSchedule, now: datetime, until: datetime) -> Iterator[Start]:
-    """The nominal times of a schedule's coming tasks and when these may start, in order of the former."""
+    """A schedule's coming nominal times in their order, and when their tasks may start; None: there is no task."""
     begin = max(now, schedule.next_run_at or now, schedule.paused_until or now)
     limit = schedule.schedule_x_times
     left = None if limit is None else max(0, limit - schedule.tasks_created)
     try:
         coming = takewhile(lambda item: item.at < until, recurrence.upcoming(rule_of(schedule), begin))
-        for item in islice((item for item in coming if item.skip is None), left):
+        for item in coming:
+            if left == 0:
+                return
+            if item.skip is not None:
+                yield item.at, None
+                continue
             yield item.at, run_at(schedule, item.at)
+            left = None if left is None else left - 1
     except InvalidRecurrence as error:
         # The next tick sets it aside and says so; the others have their forecast.
         logger.warning("Schedule %s has no forecast: %s", schedule.task_schedule_id, error)
