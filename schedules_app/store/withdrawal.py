@@ -30,7 +30,9 @@ def withdraw(schedules: Sequence[TaskSchedule], now: datetime) -> None:
     ahead = Occurrence.objects.filter(
         task_schedule_id__in=list(by_id), occurs_at__gt=now, origin=Origin.SCHEDULE
     )
-    gone = [row for row in ahead if row.task_id is None or task_store.delete(row.task_id)]
+    # By the ids of the tasks: two writers that lock the same tasks must not deadlock.
+    rows = sorted(ahead, key=lambda row: row.task_id.int if row.task_id else 0)
+    gone = [row for row in rows if row.task_id is None or task_store.delete(row.task_id)]
     Occurrence.objects.filter(id__in=[row.pk for row in gone]).delete()
     for row in gone:
         _step_back(by_id[row.task_schedule_id], row.occurs_at)

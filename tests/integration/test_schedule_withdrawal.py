@@ -10,6 +10,7 @@ from schedules_app import store
 from schedules_app.errors import StaleRevision
 from schedules_app.models import Occurrence
 from schedules_app.recurrence import InvalidRecurrence
+from tasks_app import store as task_store
 from tasks_app.models import Task
 from tests.integration.helpers import claim
 from tests.integration.schedules import HOUR, MINUTE, NOON, SECOND, create, get, ledger, told
@@ -196,3 +197,20 @@ def test_a_schedule_whose_rule_cannot_be_followed_can_be_paused_all_the_same() -
     (key,) = create(starts_at=NOON + HOUR)
     type(get(key)).objects.filter(pk=key).update(timezone="Mars/Olympus")
     assert store.pause([key], NOON) == {key}
+
+
+def test_tasks_of_many_schedules_are_taken_back_in_the_order_in_which_others_lock_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A bulk cancel locks tasks by their ids: in another order both would wait for each other.
+    late, early = sorted(create(2, starts_at=NOON, now=NOON - HOUR))
+    before = NOON - 3 * SECOND
+    store.update(early, {"starts_at": NOON - 2 * SECOND}, NOON - HOUR)
+    assert [store.fire_due(before, limit=1).tasks for _ in range(2)] == [1, 1]
+    in_order = list(Task.objects.order_by("task_id").values_list("task_id", flat=True))
+    assert Task.objects.get(task_id=in_order[0]).task_schedule == early
+    taken: list[UUID] = []
+    delete = task_store.delete
+    monkeypatch.setattr(task_store, "delete", lambda key: taken.append(key) or delete(key))
+    store.pause([late, early], before)
+    assert taken == in_order
