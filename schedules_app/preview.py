@@ -8,7 +8,7 @@ from itertools import islice, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from schedules_app import recurrence
+from schedules_app import queries, recurrence
 from schedules_app.firing import rule_of, run_at
 from schedules_app.models import TaskSchedule
 from schedules_app.recurrence import InvalidRecurrence, Nominal, Note, Rule, Skip
@@ -96,8 +96,10 @@ def ahead(schedule: TaskSchedule, now: datetime) -> Ahead:
     seen = list(islice(found, MOST_COMPARED))
     if len(seen) == MOST_COMPARED:
         until = seen[-1].at
-    times = tuple(item.at for item in seen if item.skip is None)
-    return Ahead(ZoneInfo(rule.timezone), times, until)
+    times = {item.at for item in seen if item.skip is None}
+    # What is laid down ahead is decided, but not over: a change takes it back, and it may come again.
+    times |= {time for time in queries.laid_down_after(schedule.pk, now) if time <= until}
+    return Ahead(ZoneInfo(rule.timezone), tuple(sorted(times)), until)
 
 
 def ahead_or_nothing(schedule: TaskSchedule, now: datetime) -> Ahead:

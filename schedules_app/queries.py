@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 
 from schedules_app.models import Backfill, Calendar, Occurrence, TaskSchedule
-from schedules_app.records import Alert
+from schedules_app.records import Alert, Origin
 from tasks_app.models import Task
 
 MOST_ALERTS = 1000
@@ -90,6 +90,12 @@ def tasks_of(schedule_id: UUID) -> QuerySet[Task]:
 def occurrences_of(schedule_id: UUID) -> QuerySet[Occurrence]:
     """The ledger of a schedule, in no order."""
     return Occurrence.objects.filter(task_schedule_id=schedule_id)
+
+
+def laid_down_after(schedule_id: UUID, moment: datetime) -> list[datetime]:
+    """The times after a moment whose tasks a schedule has created already."""
+    rows = occurrences_of(schedule_id).filter(occurs_at__gt=moment, origin=Origin.SCHEDULE)
+    return list(rows.exclude(verdict="SKIPPED").values_list("occurs_at", flat=True))
 
 
 def fill_in_outcomes(occurrences: Sequence[Occurrence]) -> None:
