@@ -8,11 +8,9 @@ from django_filters import rest_framework as filters
 
 from schedules_app import queries
 from schedules_app.models import VERDICTS, Backfill, Calendar, Occurrence, TaskSchedule
-from schedules_app.records import Alert, Origin
+from schedules_app.records import Alert, Origin, Reason
 from tasks_app.filters import InstantFilter, StatusFilter, StatusFormField, TextFilter
 from tasks_app.models import Task
-
-REASONS = ("missed", "paused", "rule_changed", "overlap", "excluded", "dst_gap", "expired", "requested")
 
 
 def _csv(words: list[str]) -> dict[str, Any]:
@@ -90,7 +88,11 @@ class OccurrenceFilterSet(filters.FilterSet):
     """Filters of GET /task-schedules/{id}/occurrences/."""
 
     verdict = WordsFilter("verdict", VERDICTS, "One or several verdicts, repeated or between commas.")
-    reason = WordsFilter("reason", REASONS, "One or several reasons of SKIPPED, repeated or between commas.")
+    reason = WordsFilter(
+        "reason",
+        [reason.value for reason in Reason],
+        "One or several reasons of SKIPPED, repeated or between commas.",
+    )
     origin = WordsFilter(
         "origin", [origin.value for origin in Origin], "One or several origins, repeated or between commas."
     )

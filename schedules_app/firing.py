@@ -10,7 +10,7 @@ from django.conf import settings
 from schedules_app import recurrence
 from schedules_app.models import Calendar, Occurrence, TaskSchedule
 from schedules_app.overlap import decide
-from schedules_app.records import Overlap
+from schedules_app.records import Overlap, Reason
 from schedules_app.recurrence import (
     LATEST,
     MISSED,
@@ -75,7 +75,11 @@ class Firing:
             waiting=[time for time in live if time in waiting],
             bound=settings.CONFIG.overlap_buffer_size,
         )
-        skipped = (*self.skipped, *_singles(sorted(expired), "expired"), *_singles(made.skipped, "overlap"))
+        skipped = (
+            *self.skipped,
+            *_singles(sorted(expired), Reason.EXPIRED),
+            *_singles(made.skipped, Reason.OVERLAP),
+        )
         return replace(
             self, fires=made.fires, waiting=made.waiting, skipped=skipped, cancels=made.cancels
         )._limited()

@@ -28,6 +28,19 @@ class Origin(StrEnum):
     BACKFILL = "backfill"  # a person, by backfilling a range
 
 
+class Reason(StrEnum):
+    """Why an occurrence has the verdict SKIPPED."""
+
+    MISSED = "missed"  # the service was down, or it was paused and resumed with catch-up
+    PAUSED = "paused"
+    RULE_CHANGED = "rule_changed"  # it was overdue when its rule was changed
+    OVERLAP = "overlap"
+    EXCLUDED = "excluded"
+    DST_GAP = "dst_gap"
+    EXPIRED = "expired"
+    REQUESTED = "requested"  # a person skipped it
+
+
 class BackfillStatus(StrEnum):
     """Where a backfill stands."""
 

@@ -5,7 +5,7 @@ from rest_framework import serializers
 
 from schedules_app.examples import OCCURRENCE
 from schedules_app.models import VERDICTS, Occurrence
-from schedules_app.records import Origin
+from schedules_app.records import Origin, Reason
 from schedules_app.recurrence import Note
 from schedules_app.serializers.schedules import ScheduleSerializer
 from tasks_app.fields import InstantField
@@ -24,7 +24,7 @@ class OccurrenceSerializer(serializers.Serializer):
     verdict = serializers.ChoiceField(VERDICTS, read_only=True)
     reason = serializers.CharField(
         read_only=True,
-        help_text="Why it was skipped: missed, paused, rule_changed, overlap, excluded, dst_gap, expired, requested.",
+        help_text=f"Why it was skipped: {', '.join(Reason)}.",
     )
     origin = serializers.ChoiceField([origin.value for origin in Origin], read_only=True)
     lateness_seconds = serializers.SerializerMethodField(

@@ -12,7 +12,7 @@ from django.db import transaction
 from schedules_app.errors import TooManyOccurrences
 from schedules_app.firing import Firing, rule_of
 from schedules_app.models import Backfill, Occurrence, TaskSchedule
-from schedules_app.records import BackfillStatus, Origin
+from schedules_app.records import BackfillStatus, Origin, Reason
 from schedules_app.recurrence import InvalidRecurrence, upcoming
 from schedules_app.store.editing import lock
 from schedules_app.store.gaps import make_room
@@ -150,7 +150,7 @@ def _next_times(one: Backfill, schedule: TaskSchedule) -> list[datetime]:
 def _decided(schedule: TaskSchedule, times: Sequence[datetime]) -> set[datetime]:
     """Those of the times that have a task, or that a person has skipped or moved elsewhere."""
     rows = Occurrence.objects.filter(task_schedule=schedule, occurs_at__in=times)
-    return {row.occurs_at for row in rows if row.task_id is not None or row.reason == "requested"}
+    return {row.occurs_at for row in rows if row.task_id is not None or row.reason == Reason.REQUESTED}
 
 
 def _fire(schedule: TaskSchedule, times: list[datetime], priority: int, now: datetime) -> None:

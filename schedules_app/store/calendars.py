@@ -14,7 +14,7 @@ from schedules_app import recurrence
 from schedules_app.errors import CalendarBusy, CalendarExists, CalendarInUse
 from schedules_app.firing import rule_of
 from schedules_app.models import Calendar, Occurrence, ScheduleCalendar, TaskSchedule
-from schedules_app.records import NewCalendar
+from schedules_app.records import NewCalendar, Reason
 from schedules_app.recurrence import InvalidRecurrence
 from schedules_app.store.withdrawal import (
     POSITION,
@@ -152,7 +152,7 @@ def _let_go(schedules: Sequence[TaskSchedule], now: datetime) -> list[Occurrence
         withdraw(some, now)
         for schedule in some:
             with _passing_over(schedule):
-                rows += leave_out(schedule, now, "rule_changed", now)
+                rows += leave_out(schedule, now, Reason.RULE_CHANGED, now)
     return rows
 
 

@@ -14,7 +14,7 @@ from schedules_app.deadlines import deadline_after
 from schedules_app.errors import StaleRevision
 from schedules_app.firing import rule_of
 from schedules_app.models import KINDS, Calendar, Occurrence, TaskSchedule
-from schedules_app.records import NewSchedule
+from schedules_app.records import NewSchedule, Reason
 from schedules_app.recurrence import InvalidRecurrence, Rule
 from schedules_app.store import membership, overrides
 from schedules_app.store.withdrawal import (
@@ -206,7 +206,7 @@ def _current(schedule: TaskSchedule, name: str) -> Any:
 def _superseded(schedule: TaskSchedule, now: datetime) -> list[Occurrence]:
     """Rows for what was due by the old rule."""
     try:
-        return leave_out(schedule, now, "rule_changed", now)
+        return leave_out(schedule, now, Reason.RULE_CHANGED, now)
     except InvalidRecurrence:
         logger.info("The old rule of schedule %s cannot be followed", schedule.task_schedule_id)
         return []

@@ -8,8 +8,9 @@ from django.db import transaction
 from schedules_app import sql
 from schedules_app.deadlines import deadline_after, deadline_before
 from schedules_app.firing import rule_of
-from schedules_app.models import TaskSchedule
-from schedules_app.recurrence import InvalidRecurrence, next_from
+from schedules_app.models import Occurrence, TaskSchedule
+from schedules_app.records import Origin
+from schedules_app.recurrence import InvalidRecurrence, Skip, next_from
 from tasks_app import store as task_store
 from tasks_app.lifecycle import Status
 from tasks_app.models import Task
@@ -18,13 +19,15 @@ logger = logging.getLogger(__name__)
 
 SLICE = 250
 _TASKS_LOOKED_AT = 200
+_NOT_TO_BE_FIRED = ("paused", "rule_changed", *Skip)
 
 
 def check_success(now: datetime | None = None) -> int:
     """Look at schedules whose `expect_success_by` has come; how many, a slice at most.
 
-    A schedule is overdue since then if its rule had an occurrence that fires since the same time of the day before,
-    and no task has succeeded since. A paused one, or one that was finished before, is not.
+    A schedule is overdue since then if it had an occurrence to fire since the same time of the day before, and no task
+    has succeeded since. A paused schedule is
+    not, and what a pause, a person or the rule left out does not count.
     """
     moment = now or task_store.database_now()
     due = TaskSchedule.objects.filter(success_due_at__lte=moment).order_by("success_due_at")
@@ -64,12 +67,17 @@ def _check(schedule: TaskSchedule, now: datetime) -> None:
 
 
 def _expects(schedule: TaskSchedule, since: datetime, deadline: datetime) -> bool:
+    """Whether the schedule had something to fire in this time, by the ledger and, where a tick is late, its rule."""
     if schedule.paused_at is not None:
         return False
-    if schedule.next_run_at is None and (schedule.last_run_at is None or schedule.last_run_at < since):
-        return False
-    first = next_from(rule_of(schedule), max(since, schedule.created_at))
-    return first is not None and first < deadline
+    if schedule.next_run_at is not None and schedule.next_run_at < deadline:
+        first = next_from(rule_of(schedule), max(since, schedule.next_run_at))
+        if first is not None and first < deadline:
+            return True
+    decided = Occurrence.objects.filter(task_schedule=schedule, occurs_at__gte=since, occurs_at__lt=deadline)
+    # Not by the rule as it is now: it may have been changed since, and a pause may have left the time out.
+    own = decided.exclude(origin=Origin.MANUAL).exclude(reason__in=_NOT_TO_BE_FIRED)
+    return not sql.is_empty(own.order_by("occurs_at"))
 
 
 def _has_succeeded(schedule: TaskSchedule, since: datetime) -> bool:

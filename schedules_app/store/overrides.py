@@ -5,6 +5,7 @@ from datetime import datetime
 from schedules_app.errors import TooManyOverrides
 from schedules_app.firing import rule_of
 from schedules_app.models import Occurrence, TaskSchedule
+from schedules_app.records import Reason
 from schedules_app.recurrence import Nominal, upcoming
 from schedules_app.templating import spelled
 
@@ -79,7 +80,7 @@ def skipped_row(schedule: TaskSchedule, occurs_at: datetime, now: datetime) -> O
         task_schedule_id=schedule.task_schedule_id,
         occurs_at=occurs_at,
         verdict="SKIPPED",
-        reason="requested",
+        reason=Reason.REQUESTED,
         decided_at=now,
         revision=schedule.revision,
     )

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from schedules_app.firing import rule_of
 from schedules_app.models import Occurrence, TaskSchedule
+from schedules_app.records import Reason
 from schedules_app.recurrence import InvalidRecurrence
 from schedules_app.store.withdrawal import (
     POSITION,
@@ -61,7 +62,7 @@ def resume(schedule_ids: Iterable[UUID], now: datetime | None = None, *, catch_u
         rows: list[Occurrence] = []
         for schedule in paused:
             if not catch_up:
-                rows += leave_out(schedule, moment, "paused", moment)
+                rows += leave_out(schedule, moment, Reason.PAUSED, moment)
             schedule.paused_at, schedule.paused_until, schedule.pause_note = None, None, ""
             schedule.updated_at = moment
         _save(paused, rows)

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from schedules_app import sql
 from schedules_app.firing import Firing, fire, left_out, skipped_rows, wait_over
 from schedules_app.models import Occurrence, TaskSchedule
-from schedules_app.records import Fired, Overlap
+from schedules_app.records import Fired, Overlap, Reason
 from schedules_app.store.gaps import fitted
 from tasks_app import store as task_store
 from tasks_app.lifecycle import TERMINAL, Status
@@ -91,7 +91,7 @@ def _wake(schedule: TaskSchedule, now: datetime) -> list[Occurrence]:
     until, rows = schedule.paused_until, []
     if until is not None and until <= now:
         plan = left_out(schedule, until)
-        rows = fitted(schedule, skipped_rows(schedule, plan.skipped, "paused", now))
+        rows = fitted(schedule, skipped_rows(schedule, plan.skipped, Reason.PAUSED, now))
         schedule.next_run_at = plan.next_at
         # A plan that did not get as far as that leaves the rest to the next slice.
         if plan.next_at is None or plan.next_at >= until:

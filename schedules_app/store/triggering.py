@@ -11,7 +11,7 @@ from django.db import transaction
 from schedules_app import sql
 from schedules_app.firing import Firing, later
 from schedules_app.models import Occurrence, TaskSchedule
-from schedules_app.records import Origin, Overlap
+from schedules_app.records import Origin, Overlap, Reason
 from schedules_app.recurrence import InvalidRecurrence
 from schedules_app.store import overrides
 from schedules_app.store.editing import lock
@@ -57,7 +57,7 @@ def trigger(
             revision=schedule.revision,
         )
         if obey_overlap and not _may_run(schedule, moment):
-            row.verdict, row.reason = "SKIPPED", "overlap"
+            row.verdict, row.reason = "SKIPPED", Reason.OVERLAP
             row.save(force_insert=True)
             return Triggered(row.verdict, row, None)
         if arguments is not None:

@@ -6,7 +6,7 @@ from itertools import islice, takewhile
 
 from schedules_app.firing import SKIP_ALL, due_at, left_out, rule_of, skipped_rows
 from schedules_app.models import Occurrence, TaskSchedule
-from schedules_app.records import Origin
+from schedules_app.records import Origin, Reason
 from schedules_app.recurrence import InvalidRecurrence, Rule, next_from, plan_fires, upcoming
 from schedules_app.store.gaps import fitted
 from tasks_app import store as task_store
@@ -50,7 +50,7 @@ def go_on(schedule: TaskSchedule, rule: Rule, moment: datetime, now: datetime) -
     """
     plan = plan_fires(rule, moment, moment - datetime.resolution, SKIP_ALL)
     schedule.next_run_at = plan.next_at
-    return skipped_rows(schedule, plan.skipped, "missed", now)
+    return skipped_rows(schedule, plan.skipped, Reason.MISSED, now)
 
 
 def leave_out(schedule: TaskSchedule, until: datetime, reason: str, now: datetime) -> list[Occurrence]:

@@ -3,9 +3,8 @@
 import pytest
 
 from schedules_app import store
-from schedules_app.filters import REASONS
 from schedules_app.models import VERDICTS, Occurrence, TaskSchedule
-from schedules_app.records import Origin
+from schedules_app.records import Origin, Reason
 from tasks_app import doorbell
 from tests.integration.http import faults, get, post
 from tests.integration.schedule_http import act, clock, ledger_of, made, shown, tick, url_of  # noqa: F401
@@ -101,7 +100,7 @@ def test_health_counts_alerts_as_far_as_a_bound(monkeypatch):
 def schedule():
     """A schedule with rows of each verdict, reason and origin."""
     schedule = made(cron="0 * * * *", starts_at="2029-12-01T00:00:00Z")
-    rows = [{"verdict": "SKIPPED", "reason": reason} for reason in REASONS]
+    rows = [{"verdict": "SKIPPED", "reason": reason} for reason in Reason]
     rows += [{"verdict": verdict} for verdict in VERDICTS if verdict != "SKIPPED"]
     rows += [{"verdict": "FIRED", "origin": origin} for origin in Origin if origin != Origin.SCHEDULE]
     for number, row in enumerate(rows):
@@ -117,7 +116,7 @@ def schedule():
     return schedule
 
 
-@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("reason", [reason.value for reason in Reason])
 def test_the_ledger_is_found_by_a_reason(schedule, reason):
     assert [row["reason"] for row in ledger_of(schedule, reason=reason)] == [reason]
 
