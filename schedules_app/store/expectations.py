@@ -26,8 +26,7 @@ def check_success(now: datetime | None = None) -> int:
     """Look at schedules whose `expect_success_by` has come; how many, a slice at most.
 
     A schedule is overdue since then if it had an occurrence to fire since the same time of the day before, and no task
-    has succeeded since. A paused schedule is
-    not, and what a pause, a person or the rule left out does not count.
+    has succeeded since. A paused schedule is not, and what a pause, a person or the rule left out does not count.
     """
     moment = now or task_store.database_now()
     due = TaskSchedule.objects.filter(success_due_at__lte=moment).order_by("success_due_at")

@@ -284,6 +284,29 @@ def test_of_a_paused_schedule_nothing_is_expected() -> None:
     assert _overdue(key) is None
 
 
+def test_an_occurrence_that_a_pause_left_out_is_not_expected_after_it() -> None:
+    key = _expecting()
+    store.pause([key], NOON)
+    store.resume([key], MORNING - HOUR)
+    store.check_success(MORNING)
+    assert _overdue(key) is None
+
+
+def test_a_time_that_a_change_of_the_rule_put_into_the_past_is_not_expected() -> None:
+    key = _expecting(starts_at=MORNING + HOUR)
+    store.update(key, {"starts_at": MORNING - 2 * HOUR}, MORNING - HOUR)
+    store.check_success(MORNING)
+    assert _overdue(key) is None
+
+
+def test_an_occurrence_that_was_fired_or_missed_is_expected_to_succeed() -> None:
+    fired, missed = _expecting(), _expecting(catch_up="skip")
+    store.fire_due(MORNING - HOUR)
+    store.check_success(MORNING)
+    assert [get(key).last_run_at is None for key in (fired, missed)] == [False, True]
+    assert (_overdue(fired), _overdue(missed)) == (MORNING, MORNING)
+
+
 def test_of_a_schedule_that_finished_long_ago_nothing_is_expected() -> None:
     key = _expecting(schedule_x_times=1)
     store.fire_due(NOON + 12 * HOUR)
