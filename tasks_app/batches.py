@@ -7,9 +7,9 @@ from django.http import QueryDict
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_service.errors import QueryError, error_items
+from tasks_app import quick
 from tasks_app.filters import check_parameters
 from tasks_app.records import NewTask
-from tasks_app.serializers import TaskSerializer
 
 Fault = dict[str, Any]
 BOOLEANS = {"true": True, "false": False}
@@ -51,13 +51,11 @@ def _check_array(items: Any) -> None:
 
 
 def _validate(items: list[Any]) -> tuple[list[NewTask], dict[int, Any]]:
-    # One serializer for all: building its fields costs more than an item's validation.
-    serializer = TaskSerializer()
     new: list[NewTask] = []
     faults: dict[int, Any] = {}
     for index, item in enumerate(items):
         try:
-            new.append(NewTask(**serializer.run_validation(item)))
+            new.append(NewTask(**quick.validated(item)))
         except ValidationError as error:
             faults[index] = error.detail
     return new, faults

@@ -61,7 +61,7 @@ class Operation:
         What was sent is kept as it is: defaults stay the handler's own. `is_json` says that the arguments have
         passed `check_json`. Raises InvalidArguments.
         """
-        self.signature.parse(arguments, is_json=is_json)
+        self.signature.check(arguments, is_json=is_json)
         return arguments
 
     def run(self, text: str, arguments: dict[str, Any], context: Context) -> Any:

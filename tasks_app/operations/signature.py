@@ -39,22 +39,26 @@ class Signature:
 
         `is_json` says that the arguments have passed `check_json`. Raises InvalidArguments.
         """
+        parsed = self.check(arguments, is_json=is_json)
+        sent = {
+            self.fields[name]: getattr(parsed, name) for name in parsed.model_fields_set & self.fields.keys()
+        }
+        return sent | (parsed.model_extra or {})
+
+    def check(self, arguments: dict[str, Any], *, is_json: bool = False) -> BaseModel:
+        """The arguments as the model has them. Raises InvalidArguments."""
         if self.context_parameter in arguments:
             raise InvalidArguments([_unknown((self.context_parameter,), self.fields)])
         try:
             if not is_json:
                 check_json(arguments)
-            parsed = self.model.model_validate_json(dumps(arguments), strict=True)
+            return self.model.model_validate_json(dumps(arguments), strict=True)
         except InvalidJSON as error:
             raise InvalidArguments(
                 [ArgumentError(error.path, error.code, f"This value {error.message}.")]
             ) from None
         except ValidationError as error:
             raise InvalidArguments(_explain(error, arguments, self.fields)) from None
-        sent = {
-            self.fields[name]: getattr(parsed, name) for name in parsed.model_fields_set & self.fields.keys()
-        }
-        return sent | (parsed.model_extra or {})
 
 
 def read(function: Callable[..., Any], name: str) -> Signature:
