@@ -3,10 +3,14 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from tasks_app import sql
+from django.db.models.base import ModelState
+
+from tasks_app import insertion, sql
 from tasks_app.lifecycle import Backoff, Curve, initial_status
 from tasks_app.models import Task
 from tasks_app.records import Claim, Ending, NewTask
@@ -15,31 +19,46 @@ from tasks_app.records import Claim, Ending, NewTask
 def new_row(new: NewTask, now: datetime) -> Task:
     """The row of a new task."""
     run_at = new.run_at or now
-    return Task(
-        task_id=new.task_id,
-        operation=new.operation,
-        arguments=new.arguments,
-        priority=new.priority,
-        queue=new.queue,
-        tags=list(new.tags),
-        status=initial_status(is_due=run_at <= now),
-        max_attempts=new.max_attempts,
-        timeout_seconds=new.timeout_seconds,
-        run_at=run_at,
-        expires_at=new.expires_at,
-        created_at=now,
-        task_schedule=new.task_schedule,
-        retry_of=new.retry_of,
-        retry_backoff=new.backoff.curve,
-        retry_base_seconds=new.backoff.base_seconds,
-        retry_cap_seconds=new.backoff.cap_seconds,
-        unique_key=new.unique_key,
-    )
+    # As `Task(…)` would, which takes ten times as long: a batch has thousands.
+    task = Task.__new__(Task)
+    task.__dict__ = {
+        **_blank_columns(),
+        "_state": ModelState(),
+        "task_id": new.task_id,
+        "operation": new.operation,
+        "arguments": new.arguments,
+        "priority": new.priority,
+        "queue": new.queue,
+        "tags": list(new.tags),
+        "status": initial_status(is_due=run_at <= now),
+        "max_attempts": new.max_attempts,
+        "timeout_seconds": new.timeout_seconds,
+        "run_at": run_at,
+        "expires_at": new.expires_at,
+        "created_at": now,
+        "task_schedule": new.task_schedule,
+        "retry_of": new.retry_of,
+        "retry_backoff": new.backoff.curve,
+        "retry_base_seconds": new.backoff.base_seconds,
+        "retry_cap_seconds": new.backoff.cap_seconds,
+        "unique_key": new.unique_key,
+    }
+    return task
 
 
-def columns(task: Task) -> dict[str, Any]:
-    """What `sql.insert` takes of a new task."""
-    return {name: getattr(task, name) for name in sql.NEW}
+@cache
+def _blank_columns() -> dict[str, Any]:
+    blank = Task()
+    return {field.attname: getattr(blank, field.attname) for field in Task._meta.concrete_fields}
+
+
+_new_columns = itemgetter(*insertion.NEW)
+
+
+def columns(task: Task) -> insertion.Row:
+    """What `insertion` takes of a new task."""
+    row: insertion.Row = _new_columns(task.__dict__)
+    return row
 
 
 def claim_from(row: sql.Row) -> Claim:

@@ -1,4 +1,4 @@
-"""The statements that the ORM cannot express, for PostgreSQL and SQLite.
+"""The statements that the ORM cannot express (`insertion` has those for new rows), for PostgreSQL and SQLite.
 
 Only `store` calls this module. Every statement takes `now` (None: the database's clock) and returns plain
 tuples. Sets of rows travel as one JSON parameter, so that a statement's text never depends on their number.
@@ -12,33 +12,9 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-Row = tuple[Any, ...]
+from tasks_app.insertion import sqlite_time
 
-# What a new task sets; the other columns start as NULL, or as these constants.
-NEW = {
-    "task_id": "uuid",
-    "operation": "text",
-    "arguments": "jsonb",
-    "priority": "smallint",
-    "queue": "text",
-    "tags": "jsonb",
-    "status": "text",
-    "max_attempts": "smallint",
-    "retry_backoff": "text",
-    "retry_base_seconds": "double precision",
-    "retry_cap_seconds": "double precision",
-    "timeout_seconds": "double precision",
-    "run_at": "timestamptz",
-    "expires_at": "timestamptz",
-    "created_at": "timestamptz",
-    "task_schedule": "uuid",
-    "retry_of": "uuid",
-    "unique_key": "text",
-}
-_INSERT = f"""
-INSERT INTO tasks_task ({", ".join(NEW)}, attempt, crashes, fence, worker)
-SELECT {", ".join(NEW)}, 0, 0, 0, '' FROM {{new}} WHERE true ON CONFLICT DO NOTHING RETURNING task_id
-"""  # noqa: S608 - constant names
+Row = tuple[Any, ...]
 
 # The claim must cost the same with missing statistics (a table that was just filled): without these the
 # planner sorts the whole backlog, or ANDs a bitmap of it. They hold for the claim's transaction only.
@@ -125,7 +101,6 @@ _COMMON = {
         THEN 'CANCELLED' ELSE g.status END""",
 }
 _POSTGRES = _COMMON | {
-    "new": f"jsonb_to_recordset(%(given)s::jsonb) AS n({', '.join(f'{name} {kind}' for name, kind in NEW.items())})",
     "materialized": "MATERIALIZED",
     "lock": "FOR UPDATE SKIP LOCKED",
     "own_id": "t.task_id",
@@ -142,13 +117,7 @@ _POSTGRES = _COMMON | {
             outcome text, result jsonb, error jsonb, wait double precision, runtime double precision))""",
 }
 _SQLITE_TIME = "'%%Y-%%m-%%d %%H:%%M:%%f'"
-# `->` keeps JSON as JSON, `->>` makes SQL values.
-_JSON_COLUMNS = ", ".join(
-    f"value {'->' if kind == 'jsonb' else '->>'} '$.{name}' AS {name}" for name, kind in NEW.items()
-)
 _SQLITE = _COMMON | {
-    # An UPSERT over a SELECT needs its WHERE, or SQLite reads ON as a join's (SQLite manual, UPSERT).
-    "new": f"(SELECT {_JSON_COLUMNS} FROM json_each(%(given)s))",  # noqa: S608 - constant names
     "materialized": "MATERIALIZED",
     "lock": "",
     "progress": "%(progress)s",
@@ -167,12 +136,6 @@ _SQLITE = _COMMON | {
             value ->> '$.runtime' AS runtime
         FROM json_each(%(given)s))""",
 }
-
-
-def insert(rows: Sequence[dict[str, Any]]) -> set[UUID]:
-    """Insert new tasks (all of `NEW`'s columns each); the ids of those that no unique key kept out."""
-    spelled = [{name: _spelled(value) for name, value in row.items()} for row in rows]
-    return _ids(_run(_INSERT, {"given": json.dumps(spelled)}, None))
 
 
 def claim(
@@ -257,23 +220,14 @@ def _run(
 
 
 def _sqlite_time(now: datetime | None) -> str:
-    # SQLite runs in this process, so its clock is this process's. Times are compared as texts: spell them as the ORM.
-    return str((now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None))
-
-
-def _spelled(value: Any) -> Any:
-    """An id or a time as this database's JSON reader takes it."""
-    if isinstance(value, UUID):
-        return str(value) if _is_postgres() else value.hex
-    if isinstance(value, datetime):
-        return value.isoformat() if _is_postgres() else _sqlite_time(value)
-    return value
+    # SQLite runs in this process, so its clock is this process's.
+    return sqlite_time(now or datetime.now(UTC))
 
 
 def _payload(given: Sequence[dict[str, Any]]) -> str:
     # Sorted by id: two statements that lock the same rows in different orders would deadlock.
     rows = sorted(given, key=lambda item: item["task_id"].int)
-    return json.dumps([{**item, "task_id": _spelled(item["task_id"])} for item in rows])
+    return json.dumps([{**item, "task_id": item["task_id"].hex} for item in rows])
 
 
 def _ids(rows: Sequence[Row]) -> set[UUID]:

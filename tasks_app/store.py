@@ -6,15 +6,16 @@ many rows; `now` is for tests and defaults to the database's clock.
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
-from tasks_app import doorbell, rows, sql
+from tasks_app import doorbell, insertion, rows, sql
 from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status, after_loss
 from tasks_app.models import Attempt, Task
 from tasks_app.records import Claim, Ending, NewTask
@@ -41,7 +42,9 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
         return []
     moment = now or database_now()
     tasks = [rows.new_row(item, moment) for item in new]
-    with transaction.atomic():
+    # One statement is a transaction of its own: BEGIN and COMMIT would be two more ways to the database.
+    is_one_statement = not connection.in_atomic_block and all(task.unique_key is None for task in tasks)
+    with nullcontext() if is_one_statement else transaction.atomic():
         others = _insert(tasks)
         stored = [others.get(task.task_id, task) for task in tasks]
         _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
@@ -217,10 +220,13 @@ def ring_waiting() -> int:
 def _insert(tasks: list[Task]) -> dict[UUID, Task]:
     """Insert tasks whose key no unfinished task has; for each other one, by its id, the task that has it."""
     others: dict[UUID, Task] = {}
+    if all(task.unique_key is None for task in tasks):
+        insertion.insert([rows.columns(task) for task in tasks])
+        return others
     # In one order for all: two batches that wait for each other's keys must not deadlock.
     tasks = sorted(tasks, key=lambda task: task.unique_key or "")
     while tasks:
-        inserted = sql.insert([rows.columns(task) for task in tasks])
+        inserted = insertion.insert_where_free([rows.columns(task) for task in tasks])
         refused = [task for task in tasks if task.task_id not in inserted]
         if not refused:
             break
