@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from scheduler_service.errors import Conflict
 from tasks_app import documentation as docs
-from tasks_app import queries, store
+from tasks_app import queries, quick, spelling, store
 from tasks_app.batches import Fault, read_atomic, read_batch
 from tasks_app.filters import StrictFilterBackend, TaskFilterSet, check_parameters
 from tasks_app.lifecycle import TERMINAL
@@ -64,14 +64,12 @@ def _location(request: Request, task: Task) -> str:
 def _accepted(request: Request, task: Task, *, is_new: bool = True) -> Response:
     headers = {"Location": _location(request, task)}
     code = status.HTTP_202_ACCEPTED if is_new else status.HTTP_200_OK
-    return Response(TaskSerializer(task).data, code, headers=headers)
+    return Response(spelling.spell(task), code, headers=headers)
 
 
 def _prepare_task(request: Request) -> Write:
     check_parameters(request.query_params, ())
-    serializer = TaskSerializer(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return partial(_create_task, request, NewTask(**serializer.validated_data))
+    return partial(_create_task, request, NewTask(**quick.validated_alone(request.data)))
 
 
 def _create_task(request: Request, new: NewTask) -> Response:
@@ -85,8 +83,8 @@ def _prepare_batch(request: Request) -> Write:
 
 
 def _create_batch(new: list[NewTask], faults: list[Fault]) -> Response:
-    tasks = TaskSerializer(store.create(new), many=True).data
-    return Response({"tasks": tasks, "errors": faults}, status.HTTP_202_ACCEPTED)
+    answer = spelling.spell_all(store.create(new), errors=faults)
+    return Response(answer, status.HTTP_202_ACCEPTED)
 
 
 class TaskListView(generics.GenericAPIView):
