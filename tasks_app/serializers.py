@@ -119,12 +119,15 @@ class NewTaskSerializer(TaskTemplateFields):
         _check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
         attrs = validate_template(attrs)
         asked = {part: attrs.pop(name, None) for part, name in _WAITS.items()}
-        return {**attrs, "backoff": backoff_of(resolve(attrs["operation"]), **asked)}
+        attrs["backoff"] = backoff_of(resolve(attrs["operation"]), **asked)
+        return attrs
 
 
 def _check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:
+    if expires_at is None:
+        return
     now = datetime.now(UTC)
-    if expires_at is not None and expires_at <= max(run_at or now, now):
+    if expires_at <= max(run_at or now, now):
         message = "It must lie after run_at and in the future; such a task could never start."
         raise ValidationError({"expires_at": [ErrorDetail(message, code="too_early")]})
 
