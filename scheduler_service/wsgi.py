@@ -1,5 +1,6 @@
 """WSGI entry point for gunicorn."""
 
+import gc
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -30,4 +31,17 @@ def read_chunked(application: Application) -> Application:
     return read
 
 
+def settle() -> None:
+    """Load what the first request would, and keep the garbage collector from going through all of it ever again.
+
+    A batch's thousands of tasks set off full collections, and each took as long as half a batch to find nothing.
+    """
+    from django.urls import get_resolver
+
+    _ = get_resolver().url_patterns
+    gc.collect()
+    gc.freeze()
+
+
 application = read_chunked(get_wsgi_application())
+settle()
