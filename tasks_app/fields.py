@@ -18,7 +18,7 @@ MAX_REFUSED_NAMES = 5
 """Names listed at most when a request has fields that are not known."""
 
 SLOW: Any = object()
-"""What a field's `quick` answers if only `run_validation` can tell; see `quick`."""
+"""What a field's `quick` answers if only its `run_validation` can tell; else it answers the same as that."""
 
 # `fromisoformat` alone takes week dates, ordinal days and separators that other languages cannot read back.
 _INSTANT = re.compile(
