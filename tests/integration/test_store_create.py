@@ -75,10 +75,9 @@ def test_a_new_row_is_what_the_model_would_make_of_it():
 
 
 def test_documents_that_python_takes_for_equal_stay_different():
-    new = [new_task("debug.echo", arguments={"value": value}) for value in (1, True, 1.5, 1)]
-    created = store.create(new, NOON)
+    created = store.create([new_task("debug.echo", arguments={"value": value}) for value in (1, True)], NOON)
     values = [Task.objects.get(pk=task.pk).arguments["value"] for task in created]
-    assert [repr(value) for value in values] == ["1", "True", "1.5", "1"]
+    assert [repr(value) for value in values] == ["1", "True"]
 
 
 @pytest.mark.parametrize("key", [None, "mine"])

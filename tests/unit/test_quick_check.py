@@ -14,7 +14,21 @@ from tasks_app.serializers import TaskSerializer
 
 TEXTS = st.one_of(
     st.text(string.ascii_letters + "0149 .-_+\t\n\u00a0\u2028é🙂", max_size=12),
-    st.sampled_from(["", " ", " a", "a ", "a" * 64, "a" * 65, "a" * 200, "a" * 201, " " * 300 + "a"]),
+    st.sampled_from(
+        [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a" * 64,
+            "a" * 65,
+            "a" * 200,
+            "a" * 201,
+            " " * 300 + "a",
+            "a\0",
+            "1\x1f",
+        ]
+    ),
 )
 NUMBERS = st.one_of(
     st.integers(-1, 101),
@@ -46,7 +60,7 @@ ARGUMENTS = st.one_of(
 USUAL = {
     "operation": OPERATIONS,
     "arguments": ARGUMENTS,
-    "priority": st.integers(-1, 10),
+    "priority": st.integers(-1, 10) | st.sampled_from([True, False, 5.0]),
     "queue": st.sampled_from(["tasks", "scheduler", "a.b-c_d", "-a", "a\n", "a" * 64, "a" * 65]),
     "tags": TAGS,
     "max_attempts": NUMBERS,
@@ -61,7 +75,18 @@ USUAL = {
 FIELDS = {name: st.one_of(usual, usual, usual, JSON) for name, usual in USUAL.items()}
 OPTIONAL = {name: values for name, values in FIELDS.items() if name != "operation"}
 OTHERS = st.dictionaries(st.sampled_from(["task_id", "status", "priorty", "", "é"]), JSON, max_size=1)
+# One field at a time, too: an item with many of them is mostly wrong somewhere, and goes the slow way as a whole.
+ALONE = st.one_of(
+    *(
+        st.fixed_dictionaries({"operation": st.just("4+7"), name: values})
+        for name, values in OPTIONAL.items()
+    ),
+    st.fixed_dictionaries({"operation": FIELDS["operation"]}),
+    st.fixed_dictionaries({"operation": st.just("arithmetic"), "arguments": FIELDS["arguments"]}),
+)
 ITEMS = st.one_of(
+    ALONE,
+    ALONE,
     st.builds(
         lambda others, fields: {**fields, **others},
         st.just({}) | st.just({}) | OTHERS,
@@ -108,6 +133,33 @@ def test_the_body_of_a_request_is_refused_as_the_serializer_refuses_it(item):
         return serializer.validated_data
 
     assert outcome(quick.validated_alone, item) == outcome(alone, item)
+
+
+EDGES = [
+    *({"queue": value} for value in ("scheduler", " tasks", "a\n", "a" * 65, "", 1)),
+    *({"priority": value} for value in (-1, 10, True, 5.0, "5", None)),
+    *(
+        {"tags": value}
+        for value in (["a", " a"], [" "], ["a", 1], ["a" * 65], [str(n) for n in range(21)], ["a\0"])
+    ),
+    *({"arguments": value} for value in ({"a": 1}, [], None, {"a": "é" * 140_000})),
+    *({"timeout_seconds": value} for value in (0.0009, 86_400.1, True, "1", 10**30)),
+    *({"unique_key": value} for value in ("", " ", "a" * 201, "a\0", 1)),
+    *({"expires_at": value} for value in ("2020-01-01T00:00:00Z", "2990-01-01", 5, "")),
+    {"run_at": "2990-01-01T00:00:00Z", "expires_at": "2990-01-01T00:00:00Z"},
+    {"retry_backoff": "Linear"},
+    {"operation": "arithmetic", "arguments": {"expression": "1+"}},
+    {"operation": " 4+7 "},
+    {"operation": "nope"},
+    {"status": "PENDING"},
+    {"priorty": 1},
+]
+
+
+@pytest.mark.parametrize("fields", EDGES, ids=lambda fields: repr(fields)[:40])
+def test_it_agrees_at_the_edges_of_each_rule(fields):
+    item = {"operation": "4+7", **fields}
+    assert outcome(quick.validated, item) == outcome(by_serializer, item)
 
 
 PLAIN = [

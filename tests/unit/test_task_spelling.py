@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,7 @@ COLUMNS = {
     "finished_at": st.none() | TIMES,
     "cancel_requested_at": st.none() | TIMES,
 }
+ANY = {"run_at": datetime(2030, 1, 1, tzinfo=UTC), "created_at": datetime(2030, 1, 1, tzinfo=UTC)}
 TASKS = st.fixed_dictionaries(COLUMNS).map(lambda columns: Task(**columns))
 FAULTS = st.lists(st.fixed_dictionaries({"index": st.integers(0, 9), "detail": TEXTS}), max_size=2)
 
@@ -74,6 +76,16 @@ def test_a_batch_is_spelled_as_its_serializer_and_the_renderer_write_it(tasks, f
     assert rendered(spelling.spell_all(tasks, errors=faults)) == rendered(expected)
 
 
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("arguments", [{"a": 1}, {"a": True}]), ("retry_base_seconds", [2, 2.0]), ("result", [1, True, 1.0])],
+)
+def test_what_python_takes_for_equal_is_spelled_as_it_is(column, values):
+    tasks = [Task(**ANY, **{column: value}) for value in values]
+    expected = {"tasks": TaskSerializer(tasks, many=True).data}
+    assert rendered(spelling.spell_all(tasks)) == rendered(expected)
+
+
 def test_a_spelled_answer_is_indented_for_who_asks_for_that():
     indented = StrictJSONRenderer().render(Spelled('{"a":[1,"\u2028"]}'), "application/json; indent=2")
     assert indented == b'{\n  "a": [\n    1,\n    "\\u2028"\n  ]\n}'
@@ -84,9 +96,5 @@ def test_a_spelled_answer_that_utf_8_cannot_hold_is_escaped():
 
 
 def test_an_id_is_spelled_with_its_hyphens():
-    task = Task(
-        task_id=UUID(int=1),
-        run_at=datetime(2030, 1, 1, tzinfo=UTC),
-        created_at=datetime(2030, 1, 1, tzinfo=UTC),
-    )
+    task = Task(**{**ANY, "task_id": UUID(int=1)})
     assert '"task_id":"00000000-0000-0000-0000-000000000001"' in spelling.spell(task).text
