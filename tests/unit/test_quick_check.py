@@ -149,6 +149,7 @@ EDGES = [
     {"run_at": "2990-01-01T00:00:00Z", "expires_at": "2990-01-01T00:00:00Z"},
     {"retry_backoff": "Linear"},
     {"operation": "arithmetic", "arguments": {"expression": "1+"}},
+    {"operation": "debug.echo", "arguments": {"a": "é" * 140_000}},
     {"operation": " 4+7 "},
     {"operation": "nope"},
     {"status": "PENDING"},
