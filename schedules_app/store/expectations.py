@@ -9,7 +9,7 @@ from schedules_app import sql
 from schedules_app.deadlines import deadline_after, deadline_before
 from schedules_app.firing import rule_of
 from schedules_app.models import Occurrence, TaskSchedule
-from schedules_app.records import Origin
+from schedules_app.records import Origin, Reason
 from schedules_app.recurrence import InvalidRecurrence, Skip, next_from
 from tasks_app import store as task_store
 from tasks_app.lifecycle import Status
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 SLICE = 250
 _TASKS_LOOKED_AT = 200
-_NOT_TO_BE_FIRED = ("paused", "rule_changed", *Skip)
+_NOT_TO_BE_FIRED = (Reason.PAUSED, Reason.RULE_CHANGED, *Skip)
 
 
 def check_success(now: datetime | None = None) -> int:
