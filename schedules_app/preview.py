@@ -26,12 +26,14 @@ class TooFarAhead(Exception):
     """More than MOST_COUNTED occurrences lie before the time that was asked for."""
 
 
-def items(rule: Rule, start: datetime, count: int, jitter_seconds: int = 0) -> list[dict[str, Any]]:
-    """The first `count` occurrences of a rule at or after `start`, as an answer shows them.
+def items(
+    rule: Rule, start: datetime, count: int, jitter_seconds: int = 0, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """The first `count` occurrences of a rule at or after `start`, as an answer shows them; at most `limit` fire.
 
     Its id is a part of a schedule's jitter, so before it is stored nobody knows when its tasks will start.
     """
-    found = islice(recurrence.upcoming(rule, start), count)
+    found = islice(_limited(recurrence.upcoming(rule, start), limit), count)
     return [_shown(item, rule, None if jitter_seconds else item.at, jitter_seconds) for item in found]
 
 
@@ -53,15 +55,24 @@ def _ahead(schedule: TaskSchedule, rule: Rule, start: datetime) -> Iterator[Nomi
     if limit is None:
         yield from recurrence.upcoming(rule, start)
         return
-    left = limit - schedule.tasks_created
-    for number, item in enumerate(recurrence.upcoming(rule, first)):
-        if left <= 0:
-            return
+    coming = _limited(recurrence.upcoming(rule, first), limit - schedule.tasks_created)
+    for number, item in enumerate(coming):
         if item.at >= start:
             yield item
         elif number >= MOST_COUNTED:
             raise TooFarAhead
+
+
+def _limited(coming: Iterator[Nominal], left: int | None) -> Iterator[Nominal]:
+    """As far as the last of those that `left` allows to fire; None: no limit."""
+    if left is None:
+        yield from coming
+        return
+    for item in coming if left > 0 else ():
+        yield item
         left -= item.skip is None
+        if left == 0:
+            return
 
 
 def _shown(item: Nominal, rule: Rule, starts_at: datetime | None, jitter_seconds: int) -> dict[str, Any]:

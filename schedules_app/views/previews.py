@@ -70,8 +70,9 @@ class NewSchedulePreviewView(APIView):
         serializer = PreviewedScheduleSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         rule, asked = serializer.rule, serializer.validated_data
-        count = min(count, asked["schedule_x_times"] or count) if start is None else count
-        items = preview.items(rule, start or _first(rule), count, asked["jitter_seconds"])
+        # Counted from the first occurrence on: of a later `from` nobody knows how many tasks lie before it.
+        limit = asked["schedule_x_times"] if start is None else None
+        items = preview.items(rule, start or _first(rule), count, asked["jitter_seconds"], limit)
         return _shown(recurrence.describe(rule), items)
 
 
