@@ -63,7 +63,7 @@ _STATE: dict[str, Any] = {
 SCHEDULE: dict[str, Any] = {
     "task_schedule_id": "0190b2a4-6a10-7b2c-9d3e-4b5c6d7e8f90",
     "name": "Nightly report",
-    "description": "at 02:30 every day, in Europe/Berlin",
+    "description": "At 02:30, Europe/Berlin time, from 2030-01-31 00:00",
     "operation": "4+7",
     "arguments": {},
     "priority": 5,
@@ -89,13 +89,16 @@ PAUSED_SCHEDULE = {
     "paused_until": "2030-02-01T06:00:00.000000Z",
     "pause_note": "The invoice system is down.",
 }
+_BY_HAND = {"description": f"{SCHEDULE['description']}; 1 occurrence changed by hand"}
 SKIPPED_SCHEDULE = {
     **SCHEDULE,
+    **_BY_HAND,
     "overrides": [{"occurs_at": "2030-02-01T01:30:00.000000Z", "moved_to": None}],
     "next_run_at": "2030-02-02T01:30:00.000000Z",
 }
 MOVED_SCHEDULE = {
     **SCHEDULE,
+    **_BY_HAND,
     "overrides": [{"occurs_at": "2030-02-01T01:30:00.000000Z", "moved_to": "2030-02-01T03:00:00.000000Z"}],
     "next_run_at": "2030-02-01T03:00:00.000000Z",
 }
@@ -127,7 +130,7 @@ SKIPPED_RUN = {
     "task_finished_at": None,
 }
 PREVIEW: dict[str, Any] = {
-    "description": "at 06:30 on Monday to Friday, in Europe/Berlin",
+    "description": "At 06:30, Monday through Friday, Europe/Berlin time, from 2030-12-24 00:00; not on 2030-12-25",
     "occurrences": [
         {
             "occurs_at": "2030-12-24T05:30:00.000000Z",
@@ -145,8 +148,15 @@ PREVIEW: dict[str, Any] = {
         },
     ],
 }
+CHANGED_SCHEDULE: dict[str, Any] = {
+    **SCHEDULE,
+    "description": "At 03:30, Europe/Berlin time, from 2030-01-31 00:00",
+    "cron": "30 3 * * *",
+    "next_run_at": "2030-02-01T02:30:00.000000Z",
+    "revision": 2,
+}
 DRY_RUN: dict[str, Any] = {
-    "schedule": {**SCHEDULE, "cron": "30 3 * * *", "revision": 2},
+    "schedule": CHANGED_SCHEDULE,
     "until": "2030-03-02T12:00:00.000000Z",
     "truncated": False,
     "added": [],

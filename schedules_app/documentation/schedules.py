@@ -17,7 +17,14 @@ from schedules_app.documentation.common import (
     parameter,
     wrong_field,
 )
-from schedules_app.examples import DRY_RUN, NEWLY_CREATED, OCCURRENCE, SCHEDULE, TASK_OF_SCHEDULE
+from schedules_app.examples import (
+    CHANGED_SCHEDULE,
+    DRY_RUN,
+    NEWLY_CREATED,
+    OCCURRENCE,
+    SCHEDULE,
+    TASK_OF_SCHEDULE,
+)
 from schedules_app.serializers import NewScheduleSerializer, ScheduleSerializer
 from tasks_app.documentation import IDEMPOTENCY_KEY, REPETITION_PROBLEMS, TaskPageSerializer
 
@@ -78,7 +85,7 @@ CHANGE_SCHEDULE: dict[str, Any] = {
         200: answer(
             "The schedule.",
             ScheduleSerializer,
-            {**SCHEDULE, "cron": "30 3 * * *", "priority": 3, "revision": 2},
+            {**CHANGED_SCHEDULE, "priority": 3},
         ),
         400: _TWO_KINDS,
         412: STALE,
