@@ -30,8 +30,9 @@ def replay(line: str) -> HttpResponse:
     return Client().post(address, body, content_type="application/json")
 
 
-def test_there_are_five_curl_lines() -> None:
-    assert len(curl_lines()) == 5
+def test_the_api_is_shown_in_five_lines() -> None:
+    _, _, section = (PROJECT_DIR / "README.md").read_text().partition("## The API in five lines")
+    assert len(re.findall(r"^curl ", section.partition("\n```\n")[0], re.MULTILINE)) == 5
 
 
 def test_every_curl_line_is_answered_with_success() -> None:
