@@ -15,15 +15,23 @@ from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from schedules_app.recurrence.base import LATEST, Fold, Gap, InvalidRecurrence, Nominal, Rule, in_utc
-from schedules_app.recurrence.rrule_days import DAILY, Recur
+from schedules_app.recurrence.rrule_days import DAILY, HOURLY, MINUTELY, SECONDLY, Recur
 from schedules_app.recurrence.rrule_parsing import ANY_START, RuleSet, Stamp, clipped, parse
 from schedules_app.recurrence.rrule_walls import Walk, walk
 from schedules_app.recurrence.zones import in_order, merged, resolve, wall_before, wall_of
 
-__all__ = ["DaySet", "RuleSet", "check", "day_set", "parse", "source"]
+__all__ = ["DaySet", "RuleSet", "check", "check_exceptions", "day_set", "parse", "source"]
 
 MOST_EXCLUDED = 50_000
 """A rule of which EXRULE and EXDATE take this many occurrences in a row has ended; it keeps the search finite."""
+
+MOST_TIMES_A_DAY = 96
+"""Of a rule with an EXRULE: MOST_EXCLUDED occurrences are more than a year then."""
+
+_MOST_IN_ONE_DAY = 100
+"""How many occurrences of days that EXDATE removes are passed before the rest of such a day is."""
+
+_LAST_DAY = date(9999, 12, 29)
 
 _STEPS = 32
 """How many occurrences of an EXRULE are passed one by one before it is entered anew."""
@@ -111,21 +119,22 @@ class _Compiled:
     def removes(self) -> bool:
         return bool(self.removed or self.removed_instants or self.removed_days)
 
-    def kept(self, nominals: Iterator[Nominal]) -> Iterator[Nominal]:
+    def kept(self, moment: datetime) -> Iterator[Nominal]:
+        """What EXDATE and EXRULE leave of the occurrences at or after `moment`."""
         removed = [_Removed(stream) for stream in self.removed]
-        run = 0
-        for nominal in nominals:
+        nominals, run = self.since(moment), 0
+        while (nominal := next(nominals, None)) is not None and run < MOST_EXCLUDED:
             at = nominal.at
-            is_removed = (
-                at in self.removed_instants
-                or (self.removed_days and wall_of(at, self.zone).date() in self.removed_days)
-                or any(each.has(at) for each in removed)
-            )
-            if not is_removed:
+            day = wall_of(at, self.zone).date() if self.removed_days else None
+            if day in self.removed_days:
+                run += 1
+                if run % _MOST_IN_ONE_DAY == 0:
+                    nominals, run = self.since(_end_of(day, self.zone)), 0
+            elif at in self.removed_instants or any(each.has(at) for each in removed):
+                run += 1
+            else:
                 yield nominal
-            run = run + 1 if is_removed else 0
-            if run >= MOST_EXCLUDED:
-                return
+                run = 0
 
 
 def source(rule: Rule, moment: datetime) -> Iterator[Nominal]:
@@ -141,10 +150,38 @@ def source(rule: Rule, moment: datetime) -> Iterator[Nominal]:
     dtstart = wall_of(rule.starts_at, zone).replace(microsecond=0)
     second = rule.starts_at if dtstart.fold and rule.fold is Fold.FIRST else None
     compiled = _compiled(rule.rrule, dtstart, rule.timezone, rule.gap, rule.fold, second)
-    nominals = compiled.since(max(in_utc("moment", moment), rule.starts_at))
-    if compiled.removes:
-        nominals = compiled.kept(nominals)
-    return _up_to_latest(nominals)
+    begin = max(in_utc("moment", moment), rule.starts_at)
+    return _up_to_latest(compiled.kept(begin) if compiled.removes else compiled.since(begin))
+
+
+def _end_of(day: date, zone: ZoneInfo) -> datetime:
+    """When a local day is over for good, also where clocks are set back over its midnight."""
+    midnight = datetime.combine(min(day, _LAST_DAY) + timedelta(days=1), time(), zone)
+    return max(midnight.replace(fold=side).astimezone(UTC) for side in (0, 1))
+
+
+def check_exceptions(text: str) -> None:
+    """Raises InvalidRecurrence for an EXRULE beside a rule of so many times a day that passing them by is no way.
+
+    Such a rule would end where more than MOST_EXCLUDED of its occurrences in a row are taken away.
+    """
+    rules = parse(text)
+    if rules.exrules and any(_times_a_day(recur) > MOST_TIMES_A_DAY for recur in rules.rules):
+        message = (
+            f"has an EXRULE beside a rule of more than {MOST_TIMES_A_DAY} times a day; say it with BY… parts of the "
+            "RRULE (BYMONTH, BYDAY, BYHOUR), with EXDATE;VALUE=DATE, excluded_dates or a calendar"
+        )
+        raise InvalidRecurrence("rrule", message)
+
+
+def _times_a_day(recur: Recur) -> float:
+    """At most so many occurrences, on the average of the days that have any."""
+    per_period = {HOURLY: 24, MINUTELY: 1_440, SECONDLY: 86_400}
+    lists = (recur.byhour, recur.byminute, recur.bysecond)[max(0, recur.freq - DAILY) :]
+    times = max(1.0, per_period.get(recur.freq, 1) / recur.interval)
+    for named in lists:
+        times *= len(named or (0,))
+    return times
 
 
 def check(rule: Rule) -> None:

@@ -16,6 +16,7 @@ from schedules_app.firing import rule_of
 from schedules_app.models import KINDS, Calendar, TaskSchedule
 from schedules_app.recurrence import InvalidRecurrence, Rule, known_zones
 from schedules_app.recurrence.rrule_parsing import parse
+from schedules_app.recurrence.rrules import check_exceptions
 from tasks_app.fields import YEARS
 
 RULE_FIELDS = (
@@ -57,6 +58,8 @@ def checked_rule(attrs: Mapping[str, Any], schedule: TaskSchedule | None) -> Rul
         calendars = []
     try:
         rule = rule_of(draft, calendars)
+        if rule.rrule is not None:
+            check_exceptions(rule.rrule)
         _check_jitter(rule, draft.jitter_seconds)
     except InvalidRecurrence as error:
         raise as_validation_error(error) from None

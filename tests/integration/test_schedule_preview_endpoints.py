@@ -254,3 +254,10 @@ def test_skips_and_moves_by_hand_are_noted():
     schedule = made(starts_at=shown(NOON + HOUR))
     act(schedule, "skip-next")
     assert of_one(schedule, count=1)[0]["notes"] == ["skipped"]
+
+
+def test_an_exrule_beside_a_rule_of_very_many_times_a_day_is_refused_with_a_way_out(client):
+    body = {"rrule": "RRULE:FREQ=MINUTELY\nEXRULE:FREQ=MINUTELY;BYMONTH=7,8"}
+    answer = client.post("/task-schedules/preview/", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert "excluded_dates" in answer.json()["detail"]

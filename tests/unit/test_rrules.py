@@ -20,7 +20,7 @@ from schedules_app.recurrence import (
     rrule_walls,
     rrules,
 )
-from schedules_app.recurrence.rrules import check, day_set, parse, source
+from schedules_app.recurrence.rrules import check, check_exceptions, day_set, parse, source
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
@@ -347,3 +347,28 @@ def test_a_start_with_a_fraction_of_a_second_keeps_its_first_occurrence() -> Non
     start = datetime(2026, 11, 21, 5, 52, 13, 371334, tzinfo=UTC)
     rule = Rule(starts_at=start, rrule="FREQ=MINUTELY;COUNT=3")
     assert len(list(source(rule, start.replace(microsecond=0)))) == 3
+
+
+def test_a_rule_goes_on_behind_days_that_are_removed_however_often_it_occurs() -> None:
+    text = "RRULE:FREQ=SECONDLY\nEXDATE;VALUE=DATE:20261225,20261226"
+    rule = Rule(starts_at=at("2026-12-24T23:59:58", BERLIN), timezone=BERLIN, rrule=text)
+    times = [nominal.at for nominal in islice(source(rule, rule.starts_at), 3)]
+    assert times[1:] == [at("2026-12-24T23:59:59", BERLIN), at("2026-12-27T00:00", BERLIN)]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=SECONDLY",
+        "FREQ=MINUTELY;INTERVAL=10",
+        "FREQ=DAILY;BYHOUR=1,2,3,4,5;BYMINUTE=1,2,3,4,5;BYSECOND=1,2,3,4",
+    ],
+)
+def test_an_exrule_beside_a_rule_of_very_many_times_a_day_is_refused(rule: str) -> None:
+    with pytest.raises(InvalidRecurrence, match="EXRULE beside"):
+        check_exceptions(f"RRULE:{rule}\nEXRULE:FREQ=DAILY;BYMONTH=7")
+
+
+@pytest.mark.parametrize("rule", ["FREQ=MINUTELY;INTERVAL=15", "FREQ=HOURLY;BYMINUTE=0,30", "FREQ=DAILY"])
+def test_an_exrule_beside_any_other_rule_is_taken(rule: str) -> None:
+    check_exceptions(f"RRULE:{rule}\nEXRULE:FREQ=DAILY;BYMONTH=7")
