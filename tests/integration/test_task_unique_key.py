@@ -1,5 +1,7 @@
 """`unique_key`: at most one unfinished task has it, and a request for another is answered with that one."""
 
+import threading
+
 import pytest
 from django.db import connection, transaction
 
@@ -93,12 +95,14 @@ def test_a_key_is_kept_as_it_was_sent(value):
     assert create(unique_key=value).json()["unique_key"] == value
 
 
-def let_go_together(count):
+def let_go_together(count, is_held):
     """Hold up every INSERT until this many wait, so that they run at the same time. SQLite's never do."""
     if connection.vendor == "sqlite":
+        is_held.set()
         return
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE tasks_task IN SHARE MODE")
+        is_held.set()  # who was quicker than the lock would be waited for in vain
         waiting = 0
         while waiting < count:
             cursor.execute(
@@ -111,6 +115,7 @@ def let_go_together(count):
 def test_two_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock():
     orders = [range(1000), range(1000)[::-1]] * 4
     batches = [[new_task(unique_key=f"key-{number}") for number in order] for order in orders]
-    work = [lambda batch=batch: store.create(batch) for batch in batches]
-    *answers, _ = at_once([*work, lambda: let_go_together(len(work))])
+    is_held = threading.Event()
+    work = [lambda batch=batch: is_held.wait(30) and store.create(batch) for batch in batches]
+    *answers, _ = at_once([*work, lambda: let_go_together(len(work), is_held)])
     assert len({task.task_id for answer in answers for task in answer}) == Task.objects.count() == 1000
