@@ -5,6 +5,7 @@ can only walk from DTSTART. INTERVAL, the times of day and BYSETPOS are arithmet
 entered directly. What comes out equals dateutil's own sequence from there on; the tests hold the two together.
 """
 
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ def walk(recur: Recur, dtstart: datetime) -> "Walk":
     return _ClockWalk(complete, dtstart) if recur.freq >= DAILY else _CalendarWalk(complete, dtstart)
 
 
-class Walk:
+class Walk(ABC):
     """The ascending wall-clock times of one rule. DTSTART is among them only if the rule itself gives it."""
 
     def __init__(self, recur: Recur, dtstart: datetime) -> None:
@@ -73,8 +74,9 @@ class Walk:
         times = takewhile(lambda time: time <= self.start + _COUNTED, self._times(self.start))
         return next(islice(times, self.recur.count - 1, None), None)
 
+    @abstractmethod
     def _times(self, start: int) -> Iterator[int]:
-        raise NotImplementedError
+        """The times at or after `start`, ascending, COUNT and UNTIL aside; all in seconds of the wall clock."""
 
 
 class _CalendarWalk(Walk):
