@@ -7,7 +7,7 @@ import pytest
 from schedules_app import store
 from schedules_app.models import TaskSchedule
 from tests.integration.http import client, get, post
-from tests.integration.schedules import NOON
+from tests.integration.schedules import HOUR, NOON
 
 LIST = "/task-schedules/"
 
@@ -77,3 +77,20 @@ def moment_of(text):
 
 def row_of(schedule):
     return TaskSchedule.objects.get(pk=schedule["task_schedule_id"])
+
+
+def finished(**fields):
+    schedule = made(schedule_x_times=1, **fields)
+    tick(NOON)
+    assert read(schedule)["status"] == "FINISHED"
+    return schedule
+
+
+def told(schedule, **filters):
+    rows = ledger_of(schedule, **filters)
+    return [((moment_of(row["occurs_at"]) - NOON) / HOUR, row["reason"] or row["verdict"]) for row in rows]
+
+
+def previewed(schedule, count=3):
+    items = get(url_of(schedule, "preview/"), count=count).json()["occurrences"]
+    return [(item["occurs_at"], item["fires"], item["notes"]) for item in items]
