@@ -93,6 +93,9 @@ class Config(BaseSettings):
         (), description="Queues with workers of their own (`-Q name`); all others share the queue `tasks`."
     )
     task_events: bool = Field(True, description="Send the events that Flower shows, one set per task.")
+    task_events_per_second: int = Field(
+        200, ge=0, description="Most tasks that a worker process shows to Flower in a second; 0 shows all."
+    )
 
     tick_slice: int = Field(1000, ge=1, le=10_000, description="Most schedules fired in one transaction.")
     tick_ahead_seconds: float = Field(

@@ -1,19 +1,20 @@
 """Per-task events for Flower: it then lists the store's tasks by operation, not the drains.
 
-Sent in one message per slice, after the results are written. Events are for watching: they are dropped, never
-waited for, when the broker is away.
+Events are for watching. No more tasks per second are shown than the configuration allows, nothing waits for the
+broker, and what it does not take is dropped. Tasks that are left out are counted, and the log says how many.
 """
 
 import logging
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
-from celery import current_app
 from celery.utils.text import truncate
 from django.conf import settings
 
 from scheduler_service.json import dumps
+from tasks_app.event_sender import Event, sender
 from tasks_app.lifecycle import Status
 from tasks_app.records import Ending
 
@@ -21,12 +22,91 @@ logger = logging.getLogger(__name__)
 
 MAX_SHOWN = 1_000
 """Characters of arguments and results in an event."""
-PAUSE_AFTER_FAILURE = 5.0
-"""Seconds without events after the broker failed."""
+SECONDS_BETWEEN_LINES = 60.0
+"""The log says at most this often how many tasks were left out."""
 
-Event = tuple[str, dict[str, Any]]
+_SUCCESS = Status.SUCCESS
 
-_quiet_until = 0.0
+
+class LeftOut:
+    """Counts the tasks of this process that Flower was not told of."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.tasks = 0
+        self._told = 0
+        self._next_line = 0.0
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def add(self, tasks: int) -> None:
+        """Count them, and say so in the log if it has not been said lately."""
+        with self._lock:
+            self.tasks += tasks
+            if self._clock() >= self._next_line:
+                self.tell()
+
+    def tell(self) -> None:
+        """Say in the log what it has not said yet."""
+        if unsaid := self.tasks - self._told:
+            self._told, self._next_line = self.tasks, self._clock() + SECONDS_BETWEEN_LINES
+            logger.warning(
+                "Flower was not told of %d tasks that ended in this process, %d since it began "
+                "(TASK_EVENTS_PER_SECOND=%d)",
+                unsaid,
+                self.tasks,
+                settings.CONFIG.task_events_per_second,
+            )
+
+
+class Allowance:
+    """How many tasks may be shown: so many per second, and no more than one second's worth at once."""
+
+    def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_second = per_second
+        # Of what did not succeed each is of interest; successes are samples of each other.
+        self._kept = per_second // 5
+        self._left = float(per_second)
+        self._clock = clock
+        self._filled_at = clock()
+
+    def choose(self, endings: Sequence[Ending]) -> Sequence[Ending]:
+        """Those that are shown, in their order; what did not succeed goes before what did."""
+        if not self.per_second:
+            return endings
+        self._fill()
+        others = min(int(self._left), sum(ending.status is not _SUCCESS for ending in endings))
+        successes = max(0, int(self._left) - self._kept - others)
+        chosen = _first(endings, successes, others)
+        self._left -= len(chosen)
+        return chosen
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._left = min(float(self.per_second), self._left + (now - self._filled_at) * self.per_second)
+        self._filled_at = now
+
+
+def _first(endings: Sequence[Ending], successes: int, others: int) -> list[Ending]:
+    chosen = []
+    for ending in endings:
+        if ending.status is _SUCCESS:
+            successes -= 1
+            is_chosen = successes >= 0
+        else:
+            others -= 1
+            is_chosen = others >= 0
+        if is_chosen:
+            chosen.append(ending)
+    return chosen
+
+
+left_out = LeftOut()
+
+
+@cache
+def allowance() -> Allowance:
+    """This process's."""
+    return Allowance(settings.CONFIG.task_events_per_second)
 
 
 class TaskEvents:
@@ -36,31 +116,23 @@ class TaskEvents:
         self.hostname = hostname
 
     def ran(self, endings: Sequence[Ending]) -> None:
-        """Tell what became of these rows. Never raises."""
-        global _quiet_until
+        """Tell what became of these rows. Never raises, and never waits."""
         config = settings.CONFIG
-        if not (config.task_events and config.has_broker and endings) or time.monotonic() < _quiet_until:
+        if not (config.task_events and config.has_broker and endings):
             return
         try:
-            self._send([event for ending in endings for event in events_of(ending, time.time())])
-        except Exception as error:  # any transport's own errors
-            _quiet_until = time.monotonic() + PAUSE_AFTER_FAILURE
-            logger.warning("Events of %d tasks were dropped: %s", len(endings), error)
+            self._show(endings)
+        except Exception:  # a drain must not end for something that is only watched
+            logger.exception("Events of %d tasks were dropped", len(endings))
 
-    def _send(self, events: Sequence[Event]) -> None:
-        most = len(events) + 1
-        pause = settings.CELERY_BROKER_POOL_ACQUIRE_TIMEOUT
-        with current_app.pool.acquire(block=True, timeout=pause) as connection:
-            dispatcher = current_app.events.Dispatcher(
-                connection,
-                hostname=self.hostname,
-                buffer_while_offline=False,
-                buffer_group={"task"},
-                buffer_limit=most,
-            )
-            for kind, fields in events:
-                dispatcher.send(kind, **fields)
-            dispatcher.flush(errors=False)
+    def _show(self, endings: Sequence[Ending]) -> None:
+        to_flower = sender(self.hostname, left_out.add)
+        shown = [] if to_flower.is_quiet() else allowance().choose(endings)
+        if len(shown) < len(endings):
+            left_out.add(len(endings) - len(shown))
+        if shown:
+            now = time.time()
+            to_flower.put([tuple(events_of(ending, now)) for ending in shown])
 
 
 def events_of(ending: Ending, now: float) -> Iterator[Event]:

@@ -3,7 +3,7 @@
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +11,14 @@ import pytest
 from django.db import OperationalError
 
 from tasks_app import drain, events, operations, shutdown, store, tasks
+from tasks_app.event_sender import Event
 from tasks_app.lifecycle import Status
 from tasks_app.models import Attempt, Task
 from tasks_app.operations import Context
 from tasks_app.rescue import Rescuer
 from tests.integration.helpers import create, ending, new_task, status_of
 from tests.support import registered_operation
+from tests.unit.test_events import FakeSender
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,11 +31,12 @@ def worker() -> Iterator[drain.Worker]:
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """The events that would go to Flower."""
-    sent: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(events.TaskEvents, "_send", lambda self, batch: sent.extend(batch))
-    return sent
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Event]]:
+    """The events that would go to Flower, by attempts."""
+    fake = FakeSender()
+    monkeypatch.setattr(events, "sender", lambda hostname, dropped: fake)
+    monkeypatch.setattr(events, "allowance", lambda: events.Allowance(0))
+    return fake.attempts
 
 
 def test_a_drain_works_off_its_queue_and_no_other(worker):
@@ -199,11 +202,11 @@ def test_a_write_is_given_up_when_the_lease_is_over():
 def test_flower_sees_operation_arguments_result_and_runtime(worker, sent):
     create(new_task("debug.echo", arguments={"value": 1}), now=None)
     worker.drain("tasks", "w@host", seconds=60)
-    kinds = [kind for kind, _ in sent]
-    assert kinds == ["task-received", "task-started", "task-succeeded"]
-    assert sent[0][1]["name"] == "debug.echo"
-    assert json.loads(sent[0][1]["kwargs"]) == {"value": 1}
-    assert sent[2][1]["runtime"] >= 0
+    (attempt,) = sent
+    assert [kind for kind, _ in attempt] == ["task-received", "task-started", "task-succeeded"]
+    assert attempt[0][1]["name"] == "debug.echo"
+    assert json.loads(attempt[0][1]["kwargs"]) == {"value": 1}
+    assert attempt[2][1]["runtime"] >= 0
 
 
 @pytest.mark.parametrize(
@@ -218,11 +221,10 @@ def test_flower_is_told_each_way_that_an_attempt_can_end(status, kind):
 
 
 def test_a_drain_goes_on_when_events_cannot_be_sent(worker, monkeypatch):
-    def refuse(self: events.TaskEvents, batch: Any) -> None:
-        raise ConnectionError("no broker")
+    def refuse(*args: Any) -> None:
+        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(events.TaskEvents, "_send", refuse)
-    monkeypatch.setattr(events, "_quiet_until", 0.0)
+    monkeypatch.setattr(events, "sender", refuse)
     (task_id,) = create(new_task(), now=None)
     worker.drain("tasks", "w@host", seconds=60)
     assert status_of(task_id) == "SUCCESS"
