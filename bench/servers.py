@@ -1,24 +1,17 @@
 """The bench's own PostgreSQL on loopback, as durable as in production. Its Redis is the chaos harness's."""
 
-import contextlib
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import psycopg2
 
 from launcher.processes import LOOPBACK
-from tests.chaos import postgres
+from tests.chaos.pgserver import Server
 
-USER = postgres.USER
-DATABASE = "bench"
+USER = DATABASE = "bench"
 SETTINGS = {
     "listen_addresses": LOOPBACK,
     "max_connections": "200",
     "shared_buffers": "512MB",
     "max_wal_size": "4GB",
+    "min_wal_size": "1GB",  # a server that has run for a while has its log's files already
     "checkpoint_timeout": "15min",  # every measurement begins behind a checkpoint; none strikes inside of one
     "fsync": "on",
     "synchronous_commit": "on",
@@ -26,72 +19,58 @@ SETTINGS = {
     "timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
 }
+LENT_BYTES = 2**31
+"""From this size on a prepared database is lent, since a copy for each measurement would take longer than that."""
 
 
-class Postgres(postgres.Postgres):
+class Postgres(Server):
     """On the real disk, with settings of a small production server."""
 
+    user, database, settings = USER, DATABASE, SETTINGS
+
     def __init__(self, folder: Path, port: int) -> None:
-        super().__init__(folder)
-        self.port = port
-
-    def _mount(self) -> bool:
-        return False  # the chaos harness's small disk lies in memory: its fsync would cost nothing
-
-    def start(self) -> None:
-        """Start the server; does not wait for it."""
-        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        where = ["-D", str(self.folder / "data"), "-k", str(self.folder), "-p", str(self.port)]
-        with self.log.open("ab") as log:
-            self.popen = subprocess.Popen(
-                [str(self.bin / "postgres"), *where, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-                **self._as_owner(),
-            )
+        super().__init__(folder, port)
+        self._lent: str | None = None
 
     def fresh(self, template: str | None = None) -> None:
-        """Give every contestant the same: a new database, made from a prepared one."""
+        """Give every contestant the same: a new database, made from a prepared one; a large one itself."""
         with self.session("postgres") as cursor:
+            if self._lent:
+                self._rename(DATABASE, self._lent)
+                self._lent = None
             cursor.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-            cursor.execute(f"CREATE DATABASE {DATABASE} {f'TEMPLATE {template}' if template else ''}")
+            if template and self._bytes(template) > LENT_BYTES:
+                self._rename(template, DATABASE)
+                self._lent = template
+            else:
+                cursor.execute(f"CREATE DATABASE {DATABASE} {f'TEMPLATE {template}' if template else ''}")
 
     def keep_as(self, template: str) -> None:
         """Keep the database under another name, for `fresh`."""
+        if self._bytes(DATABASE) > LENT_BYTES:
+            self._lent = template
+            return
         with self.session("postgres") as cursor:
             cursor.execute(f"CREATE DATABASE {template} TEMPLATE {DATABASE}")
 
+    def _bytes(self, database: str) -> int:
+        with self.session("postgres") as cursor:
+            cursor.execute("SELECT pg_database_size(%s)", (database,))
+            return int(cursor.fetchone()[0])
+
+    def _rename(self, old: str, new: str) -> None:
+        with self.session("postgres") as cursor:
+            # A process that has just ended may leave its connection for a moment; autovacuum may be at work.
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (old,)
+            )
+            cursor.execute(f"ALTER DATABASE {old} RENAME TO {new}")
+
     def settle(self) -> None:
         """Statistics and a checkpoint: what was prepared costs nothing during the measurement."""
-        with self.session(DATABASE) as cursor:
+        with self.session() as cursor:
             cursor.execute("VACUUM ANALYZE")
             cursor.execute("CHECKPOINT")
-
-    def connect(self, database: str = DATABASE, seconds: float = postgres.START_SECONDS) -> Any:
-        """A connection in autocommit; waits for a server that is starting."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                connection = psycopg2.connect(host=LOOPBACK, port=self.port, user=USER, dbname=database)
-            except psycopg2.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-            else:
-                connection.autocommit = True
-                return connection
-
-    @contextlib.contextmanager
-    def session(self, database: str = DATABASE) -> Iterator[Any]:
-        """A cursor of a connection of its own, for one purpose."""
-        connection = self.connect(database)
-        try:
-            yield connection.cursor()
-        finally:
-            connection.close()
 
     def url(self, port: int | None = None) -> str:
         return f"postgres://{USER}@{LOOPBACK}:{port or self.port}/{DATABASE}"

@@ -83,7 +83,10 @@ class Stage:
         }
 
     def fresh(self, name: str, prepare: Callable[["Stage"], object]) -> None:
-        """An empty broker, and a database as `prepare` has left it; it is called once per name."""
+        """An empty broker, and a database as `prepare` has left it; it is called once per name.
+
+        A large one is not copied: it is as the last measurement has left it, which has to tidy up behind itself.
+        """
         self.redis.forget()
         if name in self._templates:
             self.postgres.fresh(f"ready_{name}")

@@ -3,6 +3,7 @@
 import re
 
 from bench.contest import Values
+from bench.servers import DATABASE, USER
 from bench.stage import Stage
 
 SIZE = 200_000
@@ -35,7 +36,7 @@ def measure(stage: Stage, scale: float) -> Values:
     stage.postgres.settle()
     script = stage.folder / "floor.sql"
     script.write_text(SCRIPT)
-    where = ("-h", "127.0.0.1", "-p", str(stage.postgres.port), "-U", "chaos", "bench")
+    where = ("-h", "127.0.0.1", "-p", str(stage.postgres.port), "-U", USER, DATABASE)
     pgbench = str(stage.postgres.bin / "pgbench")
     said = stage.run(pgbench, "-n", "-c", "2", "-j", "2", "-t", str(rounds), "-f", str(script), *where)
     found = re.search(r"tps = ([0-9.]+) \(without", said)

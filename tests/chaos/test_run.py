@@ -32,7 +32,7 @@ def test_a_machine_without_postgresql_says_so_and_fails_where_all_must_be_tested
     def missing() -> Path:
         raise Missing("PostgreSQL's server binaries")
 
-    monkeypatch.setattr("tests.chaos.postgres.binaries", missing)
+    monkeypatch.setattr("tests.chaos.pgserver.binaries", missing)
     codes = []
     for strict in ("", "true"):
         monkeypatch.setitem(os.environ, "CI", strict)
