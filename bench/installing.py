@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# The newest of each that could be had when the bench was written.
+# The newest of each that could be had when the bench was written; of pg-boss, the newest that Node 20 runs.
 PYTHON = {
     "celery": (
         "celery==5.7.0",
@@ -22,6 +22,12 @@ PYTHON = {
     ),
     "procrastinate": ("procrastinate==3.10.0", "psycopg[binary]==3.3.9"),
     "pgqueuer": ("pgqueuer==1.6.0", "asyncpg==0.32.0"),
+    "django-q2": (
+        "django-q2==1.11.1",
+        "django-picklefield==3.4.0",
+        "django==5.2.19",
+        "psycopg2-binary==2.9.13",
+    ),
     "apscheduler": ("apscheduler==3.11.3", "sqlalchemy==2.1.9", "psycopg2-binary==2.9.13"),
 }
 NODE = {"graphile-worker": "0.17.3", "pg-boss": "10.4.2"}

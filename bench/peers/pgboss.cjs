@@ -1,8 +1,9 @@
-// pg-boss: node pgboss.cjs prepare | submit <seconds>
+// pg-boss: node pgboss.cjs prepare | fill <number> | work | submit <seconds>
 const PgBoss = require("pg-boss");
 
 const BATCH = 1000;
-const specs = (begin) => Array.from({ length: BATCH }, (_, i) => ({ name: "add", data: { x: begin + i, y: 1 } }));
+const WORK_BATCH = Number(process.env.WORK_BATCH || 500);
+const specs = (begin, number = BATCH) => Array.from({ length: number }, (_, i) => ({ name: "add", data: { x: begin + i, y: 1 } }));
 
 async function withBoss(use) {
   const boss = new PgBoss({ connectionString: process.env.DATABASE_URL, max: 10, supervise: false, schedule: false });
@@ -12,6 +13,23 @@ async function withBoss(use) {
 }
 
 const prepare = () => withBoss((boss) => boss.createQueue("add"));
+
+const fill = (number) => withBoss(async (boss) => {
+  for (let begin = 0; begin < number; begin += BATCH) {
+    await boss.insert(specs(begin, Math.min(BATCH, number - begin)));
+  }
+});
+
+// A worker asks at most twice a second, unless it is notified: the documented way to fetch the next batch at once.
+async function work() {
+  const boss = new PgBoss({ connectionString: process.env.DATABASE_URL, max: 10, schedule: false });
+  boss.on("error", console.error);
+  await boss.start();
+  const id = await boss.work("add", { batchSize: WORK_BATCH, pollingIntervalSeconds: 0.5 }, async (jobs) => {
+    boss.notifyWorker(id);
+    return jobs.map(({ data: { x, y } }) => x + y);
+  });
+}
 
 const submit = (seconds) => withBoss(async (boss) => {
   await boss.insert(specs(0));
@@ -26,4 +44,4 @@ const submit = (seconds) => withBoss(async (boss) => {
 });
 
 const [verb, argument] = process.argv.slice(2);
-({ prepare, submit })[verb](Number(argument)).catch((error) => { console.error(error); process.exit(1); });
+({ prepare, fill, work, submit })[verb](Number(argument)).catch((error) => { console.error(error); process.exit(1); });

@@ -166,6 +166,22 @@ STANDARD = Peer(
 )
 
 
+def _start_django_q(stage: Stage) -> None:
+    options = ("-m", "django", "qcluster")
+    settings = {"DJANGO_SETTINGS_MODULE": "bench.peers.djangoq_settings", "PYTHONPATH": "."}
+    stage.start("worker-1", (str(stage.peers.python), *options), **settings)
+
+
+DJANGO_Q = Peer(
+    "django_q",
+    2_000,
+    lambda stage: peers.peer(stage, peers.DJANGO_Q, "prepare"),
+    _start_django_q,
+    lambda stage, number: peers.peer(stage, peers.DJANGO_Q, "fill", number),
+    "SELECT count(*) FROM django_q_task WHERE success",
+)
+
+
 def _start_procrastinate(stage: Stage) -> None:
     for name in ("worker-1", "worker-2"):
         options = ("--app", f"{peers.PROCRASTINATE}.app", "--log-level", "warning")
@@ -195,6 +211,21 @@ QUEUED = Peer(
     _start_pgqueuer,
     lambda stage, number: peers.peer(stage, peers.PGQUEUER, "fill", number),
     "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'",
+)
+
+
+def _start_pgboss(stage: Stage) -> None:
+    for name in ("worker-1", "worker-2"):
+        stage.start(name, (peers.node_path(), peers.script_path("pgboss.cjs"), "work"))
+
+
+BOSSED = Peer(
+    "pgboss",
+    30_000,
+    lambda stage: peers.node(stage, "pgboss.cjs", "prepare"),
+    _start_pgboss,
+    lambda stage, number: peers.node(stage, "pgboss.cjs", "fill", number),
+    "SELECT count(*) FROM pgboss.job WHERE name = 'add' AND state = 'completed'",
 )
 
 
@@ -236,7 +267,9 @@ DRAIN = Scenario(
         Contestant("ours, SQLite", measure(ON_SQLITE)),
         Contestant("ours, Flower on", measure(ours("bench.add", 60_000, flower=True))),
         CELERY,
+        Contestant("django-q2", measure(DJANGO_Q), "django-q2"),
         Contestant("procrastinate", measure(DEFERRED), "procrastinate"),
+        Contestant("pg-boss", measure(BOSSED), "pg-boss"),
         Contestant("pgqueuer", measure(QUEUED), "pgqueuer"),
         Contestant("graphile-worker", measure(_graphile(10_000, "default")), "graphile-worker"),
         Contestant("graphile-worker-local-queue", measure(_graphile(80_000, "local")), "graphile-worker"),
@@ -253,6 +286,7 @@ DRAIN_ALONE = Scenario(
     (
         Contestant("ours", measure(ours("bench.add_alone", 5_000))),
         CELERY,
+        Contestant("django-q2", measure(DJANGO_Q), "django-q2"),
         Contestant("procrastinate", measure(DEFERRED), "procrastinate"),
     ),
     (Target(UNIT, ">=", 4, "celery-results"), Target(UNIT, ">=", 2, "procrastinate")),

@@ -11,6 +11,7 @@ from tests.chaos import roles
 STANDARD = "bench.peers.standard"
 TOOL = f"{STANDARD}.tool"
 PROCRASTINATE = "bench.peers.procrastinate_app"
+DJANGO_Q = "bench.peers.djangoq_app"
 PGQUEUER = "bench.peers.pgqueuer_app"
 STANDARD_SETTINGS = {"DJANGO_SETTINGS_MODULE": f"{STANDARD}.settings"}
 BENCH_CELERY = ("--without-gossip", "--without-mingle", "--without-heartbeat")
