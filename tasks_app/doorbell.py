@@ -15,12 +15,14 @@ from celery import Celery, current_app
 from django.conf import settings
 from kombu import Connection, pools
 
+from tasks_app import redisbell
+
 logger = logging.getLogger(__name__)
 
 DRAIN = "tasks_app.tasks.drain"
 SHARED_QUEUE = "tasks"
 MAX_WAITING_RINGS = 64
-"""More rings than this wake no more workers; they only fill the broker."""
+"""More rings than this wake no more workers; they only fill the broker. On Redis, each process may add one."""
 
 PATIENCE = 1.0
 """Seconds to wait for the broker at each step."""
@@ -71,6 +73,8 @@ def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
         return False
     try:
         with _producer() as producer:
+            if redisbell.is_redis(producer):
+                return redisbell.push(_app(), producer, task, tuple(arguments), queue, most)
             if _depth(queue, producer) >= most:
                 return False
             current_app.send_task(task, args=arguments, queue=queue, ignore_result=True, producer=producer)
@@ -81,10 +85,15 @@ def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
     return True
 
 
+def _app() -> Celery:
+    app: Celery = current_app._get_current_object()
+    return app
+
+
 @contextmanager
 def _producer() -> Iterator[Any]:
     """A producer of a pool of its own: those of Celery have more patience than a submitter."""
-    pool = pools.producers[_connection(current_app._get_current_object())]
+    pool = pools.producers[_connection(_app())]
     with pool.acquire(block=True, timeout=PATIENCE) as producer:
         try:
             yield producer
