@@ -97,6 +97,8 @@ def _database() -> dict[str, Any]:
     if is_sqlite:
         # Tests that race two connections need a file: the connections of an in-memory database share one cache.
         database["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        database["ENGINE"] = "scheduler_service.postgresql"
     database["OPTIONS"] = {
         **(SQLITE_OPTIONS if is_sqlite else POSTGRES_OPTIONS),
         **database.get("OPTIONS", {}),
