@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection
 
 from scheduler_service.json import dumps
+from tasks_app.lifecycle import initial_status
 
 Row = tuple[Any, ...]
 
@@ -43,11 +44,22 @@ _WHERE_FREE = " WHERE true ON CONFLICT DO NOTHING RETURNING task_id"
 
 # PostgreSQL has no arrays of documents that a text could be read into without a second look at each.
 _ARRAYS = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in NEW.values())
+# What a task does not say yet is settled by the statement's moment: to ask for the time would be one more way to the
+# database and back. `rows.settle` says the same of the answer.
+_SETTLED = {
+    "created_at": "coalesce(created_at, statement_timestamp())",
+    "run_at": "coalesce(run_at, statement_timestamp())",
+    "status": f"""coalesce(status, CASE WHEN run_at > statement_timestamp()
+        THEN '{initial_status(is_due=False)}' ELSE '{initial_status(is_due=True)}' END)""",
+}
 _POSTGRES = _INSERT.format(
     names=", ".join(NEW),
-    columns=", ".join(f"{name}::jsonb" if kind == "jsonb" else name for name, kind in NEW.items()),
+    columns=", ".join(
+        f"{name}::jsonb" if kind == "jsonb" else _SETTLED.get(name, name) for name, kind in NEW.items()
+    ),
     new=f"unnest({_ARRAYS}) AS n({', '.join(NEW)})",
 )
+_POSTGRES_NOW = f"WITH stored AS ({_POSTGRES}) SELECT statement_timestamp()"
 # `->` keeps JSON as JSON, `->>` makes SQL values.
 _SQLITE = _INSERT.format(
     names=", ".join(NEW),
@@ -58,10 +70,23 @@ _SQLITE = _INSERT.format(
 )
 
 
+def has_clock() -> bool:
+    """Whether `insert_now` can be had. SQLite has no other clock than this process."""
+    return _is_postgres()
+
+
 def insert(rows: Sequence[Row]) -> None:
     """Insert new tasks (`NEW`'s columns each), all or none. Raises IntegrityError for an id or key that is taken."""
     with connection.cursor() as cursor:
         cursor.execute(_statement(), _parameters(rows))
+
+
+def insert_now(rows: Sequence[Row]) -> datetime:
+    """As `insert`, for rows that may leave `status`, `run_at` and `created_at` open; the moment that settled them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_POSTGRES_NOW, _parameters(rows))
+        moment: datetime = cursor.fetchone()[0]
+        return moment
 
 
 def insert_where_free(rows: Sequence[Row]) -> set[UUID]:

@@ -1,7 +1,7 @@
 """Between rows of the task table and the records that pass through the service. Reads and writes nothing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from operator import itemgetter
@@ -16,9 +16,8 @@ from tasks_app.models import Task
 from tasks_app.records import Claim, Ending, NewTask
 
 
-def new_row(new: NewTask, now: datetime) -> Task:
-    """The row of a new task."""
-    run_at = new.run_at or now
+def new_row(new: NewTask) -> Task:
+    """The row of a new task; what depends on the moment of its creation is left to `settle`."""
     # As `Task(…)` would, which takes ten times as long: a batch has thousands.
     task = Task.__new__(Task)
     task.__dict__ = {
@@ -30,12 +29,12 @@ def new_row(new: NewTask, now: datetime) -> Task:
         "priority": new.priority,
         "queue": new.queue,
         "tags": list(new.tags),
-        "status": initial_status(is_due=run_at <= now),
+        "status": None,
         "max_attempts": new.max_attempts,
         "timeout_seconds": new.timeout_seconds,
-        "run_at": run_at,
+        "run_at": new.run_at,
         "expires_at": new.expires_at,
-        "created_at": now,
+        "created_at": None,
         "task_schedule": new.task_schedule,
         "retry_of": new.retry_of,
         "retry_backoff": new.backoff.curve,
@@ -44,6 +43,17 @@ def new_row(new: NewTask, now: datetime) -> Task:
         "unique_key": new.unique_key,
     }
     return task
+
+
+def settle(tasks: Iterable[Task], now: datetime) -> None:
+    """Give new rows the moment of their creation, and what follows from it."""
+    due, later = initial_status(is_due=True), initial_status(is_due=False)
+    for task in tasks:
+        row = task.__dict__
+        row["created_at"] = now
+        if row["run_at"] is None:
+            row["run_at"] = now
+        row["status"] = due if row["run_at"] <= now else later
 
 
 @cache

@@ -40,12 +40,11 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
     """
     if not new:
         return []
-    moment = now or database_now()
-    tasks = [rows.new_row(item, moment) for item in new]
+    tasks = [rows.new_row(item) for item in new]
     # One statement is a transaction of its own: BEGIN and COMMIT would be two more ways to the database.
-    is_one_statement = not connection.in_atomic_block and all(task.unique_key is None for task in tasks)
-    with nullcontext() if is_one_statement else transaction.atomic():
-        others = _insert(tasks)
+    is_free = all(task.unique_key is None for task in tasks)
+    with nullcontext() if is_free and not connection.in_atomic_block else transaction.atomic():
+        others = _insert(tasks, now) if is_free else _insert_where_free(tasks, now)
         stored = [others.get(task.task_id, task) for task in tasks]
         _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
     return stored
@@ -217,12 +216,20 @@ def ring_waiting() -> int:
     return len(queues)
 
 
-def _insert(tasks: list[Task]) -> dict[UUID, Task]:
+def _insert(tasks: list[Task], now: datetime | None) -> dict[UUID, Task]:
+    """Insert tasks without keys; there is no other in the place of any."""
+    if now is None and insertion.has_clock():
+        rows.settle(tasks, insertion.insert_now([rows.columns(task) for task in tasks]))
+    else:
+        rows.settle(tasks, now or database_now())
+        insertion.insert([rows.columns(task) for task in tasks])
+    return {}
+
+
+def _insert_where_free(tasks: list[Task], now: datetime | None) -> dict[UUID, Task]:
     """Insert tasks whose key no unfinished task has; for each other one, by its id, the task that has it."""
     others: dict[UUID, Task] = {}
-    if all(task.unique_key is None for task in tasks):
-        insertion.insert([rows.columns(task) for task in tasks])
-        return others
+    rows.settle(tasks, now or database_now())
     # In one order for all: two batches that wait for each other's keys must not deadlock.
     tasks = sorted(tasks, key=lambda task: task.unique_key or "")
     while tasks:

@@ -1,7 +1,7 @@
 """What `store.create` writes: every value as it was given, all tasks or none."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks_app import store
-from tasks_app.lifecycle import Backoff, Curve
+from tasks_app.lifecycle import Backoff, Curve, Status
 from tasks_app.models import Task
 from tests.integration.helpers import NOON, at, new_task
 
@@ -59,10 +59,10 @@ def columns(task: Task) -> dict[str, str]:
     return {name: str(value) for name, value in (values | documents).items()}
 
 
-@given(st.lists(NEW, min_size=1, max_size=4))
+@given(st.lists(NEW, min_size=1, max_size=4), st.sampled_from([NOON, None]))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_value_is_stored_and_answered_as_it_was_given(batch):
-    created = store.create([new_task(**fields) for fields in batch], NOON)
+def test_every_value_is_stored_and_answered_as_it_was_given(batch, now):
+    created = store.create([new_task(**fields) for fields in batch], now)
     stored = Task.objects.in_bulk([task.task_id for task in created])
     assert [columns(task) for task in created] == [columns(stored[task.task_id]) for task in created]
 
@@ -72,6 +72,18 @@ def test_a_new_row_is_what_the_model_would_make_of_it():
     made = Task(**{field.attname: getattr(task, field.attname) for field in Task._meta.concrete_fields})
     assert vars(task).keys() == vars(made).keys()
     assert task == made
+
+
+def test_tasks_of_one_batch_are_created_at_one_moment_of_the_database():
+    before = store.database_now()
+    soon, late = before + timedelta(seconds=-1), before + timedelta(hours=1)
+    batch = [new_task(), new_task(run_at=soon), new_task(run_at=late)]
+    created = store.create(batch)
+    moments = {task.created_at for task in created}
+    assert moments == {created[0].run_at}
+    assert before <= moments.pop() <= store.database_now()
+    assert [task.run_at for task in created[1:]] == [soon, late]
+    assert [task.status for task in created] == [Status.PENDING, Status.PENDING, Status.SCHEDULED]
 
 
 def test_documents_that_python_takes_for_equal_stay_different():
@@ -90,10 +102,11 @@ def test_an_id_that_is_taken_leaves_the_whole_batch_out(key):
     assert Task.objects.count() == 1
 
 
+@pytest.mark.parametrize("now", [NOON, None])
 @pytest.mark.django_db(transaction=True)
-def test_tasks_without_keys_are_created_in_one_statement_and_rung_for_after_it(monkeypatch):
+def test_tasks_without_keys_are_created_in_one_statement_and_rung_for_after_it(now, monkeypatch):
     seen: list[int] = []
     with CaptureQueriesContext(connection) as queries:
         monkeypatch.setattr("tasks_app.doorbell.ring", lambda queue: seen.append(len(queries)))
-        store.create([new_task() for _ in range(3)], NOON)
+        store.create([new_task() for _ in range(3)], now)
     assert (len(queries), seen) == (1, [1])
