@@ -219,7 +219,8 @@ def test_without_the_database_nothing_is_half_stored(path, verb, monkeypatch, ri
 @pytest.mark.django_db(transaction=True)
 def test_without_a_key_it_is_the_same(path, monkeypatch, rings):
     with monkeypatch.context() as patch:
-        patch.setattr("tasks_app.store.database_now", lose_connection)
+        for statement in ("store.database_now", "insertion.insert_now"):
+            patch.setattr(f"tasks_app.{statement}", lose_connection)
         response = send(path, key=None)
     close_old_connections()
     problem(response, 503)
