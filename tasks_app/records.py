@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tasks_app.ids import new_id
@@ -33,8 +33,9 @@ class NewTask:
     task_id: UUID = field(default_factory=new_id)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
+# Claims and endings are tuples, because thousands of them are made in a second: a frozen dataclass takes four times
+# as long to make.
+class Claim(NamedTuple):
     """A worker's hold on a task: what it needs to run one attempt. `fence` names this claim and no other."""
 
     task_id: UUID
@@ -45,13 +46,12 @@ class Claim:
     attempt: int
     max_attempts: int
     timeout_seconds: float
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = Backoff()
     expires_in: float | None = None
     """Seconds from the claim until `expires_at`, by the database's clock."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a claimed attempt ended and what becomes of its task."""
 
     claim: Claim

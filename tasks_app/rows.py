@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -73,20 +73,30 @@ def columns(task: Task) -> insertion.Row:
 
 def claim_from(row: sql.Row) -> Claim:
     """The claim in a row that `sql.claim` answered."""
-    task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout = row[:8]
-    base, cap, curve, expires_in = row[8:12]
-    return Claim(
-        task_id=task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
-        fence=fence,
-        queue=queue,
-        operation=operation,
-        arguments=json.loads(arguments),
-        attempt=attempt,
-        max_attempts=max_attempts,
-        timeout_seconds=timeout,
-        backoff=Backoff(base, cap, Curve(curve)),
-        expires_in=None if expires_in is None else float(expires_in),
+    task_id, fence, queue, operation, arguments, attempt, most, timeout, base, cap, curve, expires_in, *_ = (
+        row
     )
+    return Claim(
+        task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
+        fence,
+        queue,
+        operation,
+        _decode(arguments),
+        attempt,
+        most,
+        timeout,
+        _backoff(base, cap, curve),
+        None if expires_in is None else float(expires_in),
+    )
+
+
+_decode = json.JSONDecoder().decode
+
+
+@lru_cache(maxsize=1024)
+def _backoff(base: float, cap: float, curve: str) -> Backoff:
+    # Most tasks have the same.
+    return Backoff(base, cap, Curve(curve))
 
 
 def held(claims: Sequence[Claim]) -> list[dict[str, Any]]:
@@ -125,4 +135,4 @@ def claim_of(task: Task) -> Claim:
 
 def backoff_of(task: Task) -> Backoff:
     """The waits between the attempts of a stored task."""
-    return Backoff(task.retry_base_seconds, task.retry_cap_seconds, Curve(task.retry_backoff))
+    return _backoff(task.retry_base_seconds, task.retry_cap_seconds, task.retry_backoff)

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from scheduler_service.json import InvalidJSON, check_json, encoded_size
 from tasks_app import failures, operations
-from tasks_app.lifecycle import Outcome, after_attempt
+from tasks_app.lifecycle import Backoff, Outcome, after_attempt
 from tasks_app.operations import DoNotRetry, RetryAt, TimeLimitExceeded
 from tasks_app.records import JSON, Claim, Ending
 from tasks_app.slices import Running, Slice
@@ -27,6 +27,9 @@ from tasks_app.slices import Running, Slice
 logger = logging.getLogger(__name__)
 
 INTERRUPT = signal.SIGUSR2
+
+_SUCCEEDED = after_attempt(Outcome.SUCCESS, attempt=1, max_attempts=1, backoff=Backoff(), draw=0.0).status
+"""What follows a success, whatever the attempt: one question for all."""
 
 
 class Store(Protocol):
@@ -81,9 +84,10 @@ class Runner:
 
     def run(self, slice_: Slice) -> None:
         """Run rows until none waits or the slice's time is spent; what is over then lies in the slice."""
-        begun_at = self.clock()
-        while self._may_begin(slice_, begun_at) and (running := slice_.begin_next(self.clock())) is not None:
+        begun_at = now = self.clock()
+        while self._may_begin(slice_, begun_at, now) and (running := slice_.begin_next(now)) is not None:
             slice_.end(self._attempt(running))
+            now = self.clock()
 
     def interrupt(self, running: Running, error: BaseException) -> None:
         """Raise `error` in the handler of this row; no effect when it is not running any more."""
@@ -94,11 +98,11 @@ class Runner:
         """The ending of a row whose handler did not heed this interrupt."""
         return self._failed(running, error)
 
-    def _may_begin(self, slice_: Slice, begun_at: float) -> bool:
+    def _may_begin(self, slice_: Slice, begun_at: float, now: float) -> bool:
         claim = slice_.next_waiting()
         if claim is None or self.is_stopping():
             return False
-        elapsed = self.clock() - slice_.claimed_at
+        elapsed = now - slice_.claimed_at
         if claim.expires_in is not None and elapsed >= claim.expires_in:
             return False
         # A process that was stopped for a while (SIGSTOP, a suspended machine) may have lost the lease.
@@ -106,7 +110,7 @@ class Runner:
             return False
         # From here, not from the claim: its statement may have waited long for SQLite's one writer, and rows that
         # are released for that would start after less urgent ones of another process.
-        return not slice_.begun or self.clock() - begun_at < self.limits.slice_seconds
+        return not slice_.begun or now - begun_at < self.limits.slice_seconds
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
         pending, self._pending = self._pending, None
@@ -128,9 +132,10 @@ class Runner:
     def _handle(self, running: Running) -> JSON:
         claim = running.claim
         operation = operations.resolve(claim.operation)
+        context = running.context if operation.takes_context else None
         self._handling = running
         try:
-            return operation.run(claim.operation, claim.arguments, running.context)
+            return operation.run(claim.operation, claim.arguments, context)
         finally:
             self._handling = None
 
@@ -143,15 +148,11 @@ class Runner:
         if size > most:
             message = f"The result has {size} bytes of JSON; at most {most} are stored."
             return self._failed(running, failures.BadResult(message))
-        return self._ending(running, Outcome.SUCCESS, result=result)
+        runtime = self.clock() - running.started
+        return Ending(running.claim, Outcome.SUCCESS, _SUCCEEDED, 0.0, result, None, runtime)
 
     def _failed(self, running: Running, error: BaseException) -> Ending:
-        outcome = failures.outcome(error, cancel_requested=running.cancelled.is_set())
-        return self._ending(running, outcome, error)
-
-    def _ending(
-        self, running: Running, outcome: Outcome, error: BaseException | None = None, result: JSON = None
-    ) -> Ending:
+        outcome = failures.outcome(error, cancel_requested=running.is_cancelled())
         claim = running.claim
         verdict = after_attempt(
             outcome,
@@ -166,8 +167,7 @@ class Runner:
             outcome=outcome,
             status=verdict.status,
             wait_seconds=_wait(verdict.wait_seconds, error),
-            result=result,
-            error=None if error is None else failures.describe(error),
+            error=failures.describe(error),
             runtime_seconds=self.clock() - running.started,
         )
 

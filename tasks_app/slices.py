@@ -3,7 +3,8 @@
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tasks_app.operations import Context
@@ -16,13 +17,29 @@ class Running:
 
     claim: Claim
     started: float
-    context: Context = field(init=False)
-    cancelled: threading.Event = field(default_factory=threading.Event)
     interrupted_at: float | None = None
     interrupted_by: BaseException | None = None
     cancelled_at: float | None = None
+    """When the handler was told that its task's cancellation was requested."""
     progress: dict[str, Any] | None = None
     """What the handler said last and the watchdog has not written yet."""
+
+    @cached_property
+    def context(self) -> Context:
+        """What the handler may know; made when it is asked for, since few handlers ask."""
+        claim = self.claim
+        return Context(
+            task_id=claim.task_id,
+            attempt=claim.attempt,
+            max_attempts=claim.max_attempts,
+            operation=claim.operation,
+            is_cancelled=self.is_cancelled,
+            report=self.note_progress,
+        )
+
+    def is_cancelled(self) -> bool:
+        """Whether the task's cancellation was requested."""
+        return self.cancelled_at is not None
 
     def note_progress(self, progress: dict[str, Any]) -> None:
         """Remember how far the handler has come."""
@@ -50,8 +67,8 @@ class Slice:
                 return None
             claim = self._waiting.popleft()
             self.begun.append(claim)
-            self.running = _running(claim, now)
-            return self.running
+            self.running = running = Running(claim, now)
+            return running
 
     def end(self, ending: Ending | None) -> None:
         """The running row is over; None: its lease was lost, so that there is nothing to write."""
@@ -63,8 +80,9 @@ class Slice:
 
     def next_waiting(self) -> Claim | None:
         """The row that would begin next."""
-        with self.lock:
-            return self._waiting[0] if self._waiting else None
+        # Without the lock: whoever takes the rows leaves this deque as it is.
+        waiting = self._waiting
+        return waiting[0] if waiting else None
 
     def take_waiting(self) -> list[Claim]:
         """Take the rows that have not begun; the caller releases them or puts them back."""
@@ -85,16 +103,3 @@ class Slice:
     def put_back_unwritten(self, endings: list[Ending]) -> None:
         with self.lock:
             self._unwritten[:0] = endings
-
-
-def _running(claim: Claim, now: float) -> Running:
-    running = Running(claim, started=now)
-    running.context = Context(
-        task_id=claim.task_id,
-        attempt=claim.attempt,
-        max_attempts=claim.max_attempts,
-        operation=claim.operation,
-        is_cancelled=running.cancelled.is_set,
-        report=running.note_progress,
-    )
-    return running

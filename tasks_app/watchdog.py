@@ -131,7 +131,6 @@ class Watchdog(threading.Thread):
             running.progress = None
         if running.cancelled_at is None and self.store.cancel_requested([running.claim]):
             running.cancelled_at = now
-            running.cancelled.set()
 
     def _interrupt_if_due(self, slice_: Slice, running: Running, now: float) -> None:
         if running.interrupted_at is None:

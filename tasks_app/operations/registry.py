@@ -51,6 +51,11 @@ class Operation:
     force_cancel: bool = False
     """Whether a run that does not heed its cancellation may be interrupted, and ended with its process."""
 
+    @property
+    def takes_context(self) -> bool:
+        """Whether the handler asks for the running attempt."""
+        return self.signature.context_parameter is not None
+
     def arguments_schema(self) -> dict[str, Any]:
         """The JSON Schema of `arguments`."""
         return self.signature.schema
@@ -64,17 +69,19 @@ class Operation:
         self.signature.check(arguments, is_json=is_json)
         return arguments
 
-    def run(self, text: str, arguments: dict[str, Any], context: Context) -> Any:
+    def run(self, text: str, arguments: dict[str, Any], context: Context | None) -> Any:
         """Call the handler with the stored arguments, and return what it returns.
 
+        They passed `check_json` when they were stored. Only an operation that `takes_context` looks at `context`.
         Raises what the handler raises, and ArgumentsNoLongerFit.
         """
+        signature = self.signature
         try:
-            values = self.signature.parse(arguments)
+            values = signature.parse(arguments, is_json=True)
         except InvalidArguments as error:
             raise ArgumentsNoLongerFit(f"The stored arguments no longer fit {self.name}. {error}") from error
-        if self.signature.context_parameter:
-            values[self.signature.context_parameter] = context
+        if signature.context_parameter:
+            values[signature.context_parameter] = context
         return self.handler(**values)
 
 
@@ -87,7 +94,7 @@ class Expression(Operation):
             raise InvalidArguments([ArgumentError((), "not_empty", message)])
         return {}
 
-    def run(self, text: str, arguments: dict[str, Any], context: Context) -> Any:
+    def run(self, text: str, arguments: dict[str, Any], context: Context | None) -> Any:
         return arithmetic.evaluate(text)
 
 

@@ -40,10 +40,9 @@ class Signature:
         `is_json` says that the arguments have passed `check_json`. Raises InvalidArguments.
         """
         parsed = self.check(arguments, is_json=is_json)
-        sent = {
-            self.fields[name]: getattr(parsed, name) for name in parsed.model_fields_set & self.fields.keys()
-        }
-        return sent | (parsed.model_extra or {})
+        fields, values = self.fields, parsed.__dict__
+        sent = {fields[name]: values[name] for name in parsed.__pydantic_fields_set__ if name in fields}
+        return sent | extra if (extra := parsed.__pydantic_extra__) else sent
 
     def check(self, arguments: dict[str, Any], *, is_json: bool = False) -> BaseModel:
         """The arguments as the model has them. Raises InvalidArguments."""
@@ -52,7 +51,9 @@ class Signature:
         try:
             if not is_json:
                 check_json(arguments)
-            return self.model.model_validate_json(dumps(arguments), strict=True)
+            # What `model_validate_json` comes to.
+            parsed: BaseModel = self.model.__pydantic_validator__.validate_json(dumps(arguments), strict=True)
+            return parsed
         except InvalidJSON as error:
             raise InvalidArguments(
                 [ArgumentError(error.path, error.code, f"This value {error.message}.")]

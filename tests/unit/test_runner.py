@@ -144,7 +144,7 @@ def test_a_stopping_worker_begins_no_further_row():
     assert len(slice_.take_waiting()) == 1
 
 
-@pytest.mark.parametrize("result", [float("nan"), {1: 2}, "\x00", {1, 2}, "x" * 2000, b"bytes"])
+@pytest.mark.parametrize("result", [float("nan"), 2**63, {1: 2}, "\x00", {1, 2}, "x" * 2000, b"bytes"])
 def test_a_result_that_cannot_be_stored_is_an_error_that_is_not_retried(result):
     def handler() -> Any:
         return result
@@ -189,7 +189,7 @@ def test_a_handler_that_heeds_a_requested_cancellation_ends_as_cancelled():
     slice_ = Slice([a_claim()], clock.now)
 
     def handler(context: Context) -> None:
-        slice_.running.cancelled.set()
+        slice_.running.cancelled_at = clock.now
         context.check_cancelled()
 
     with registered_operation(handler):

@@ -179,10 +179,10 @@ def test_a_row_that_ended_in_the_meantime_is_not_ended_again(scene):
 
 def test_a_requested_cancellation_reaches_the_handler(scene):
     scene.look_after(0.2)
-    assert not scene.slice.running.cancelled.is_set()
+    assert not scene.slice.running.context.is_cancelled()
     scene.store.cancel = {scene.slice.running.claim.task_id}
     scene.look_after(1.1)
-    assert scene.slice.running.cancelled.is_set()
+    assert scene.slice.running.context.is_cancelled()
 
 
 def test_a_run_that_outlasts_its_workers_shutdown_is_interrupted(scene):
