@@ -69,12 +69,14 @@ def chores() -> list[Chore]:
 
 
 def tend(chores: Sequence[Chore], wait: Wait, clock: Callable[[], float] = time.monotonic) -> None:
-    """Do each chore when it is due, until told to stop. One that fails is tried again at its next time."""
+    """Do each chore when it is due, until told to stop. One that fails is tried again at its next time, and one that
+    says (True) that it has left something as soon as the others had their turn.
+    """
     while True:
         for chore in chores:
             if clock() >= chore.due:
-                _safely(chore.act)
-                chore.due = clock() + chore.every
+                has_left = _safely(chore.act) is True
+                chore.due = clock() + (0.0 if has_left else chore.every)
         if wait(max(0.0, min(chore.due for chore in chores) - clock())):
             return
 

@@ -31,6 +31,17 @@ class Advance:
     """The occurrences that wait for the end of a task, oldest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a schedule keeps of the ends of its tasks."""
+
+    schedule_id: UUID
+    consecutive_failures: int
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    success_overdue_since: datetime | None
+
+
 _ADVANCE = """
 WITH {given}
 UPDATE schedules_taskschedule AS t SET
@@ -40,6 +51,14 @@ FROM given g
 WHERE t.task_schedule_id = g.id AND t.paused_at IS NULL
     AND (t.next_run_at = g.old OR t.next_run_at IS NULL AND g.old IS NULL)
 RETURNING task_schedule_id
+"""
+
+_COUNT = """
+WITH {given}
+UPDATE schedules_taskschedule AS t SET
+    consecutive_failures = g.failures, last_success_at = g.succeeded, last_failure_at = g.failed,
+    success_overdue_since = g.overdue
+FROM given g WHERE t.task_schedule_id = g.id RETURNING task_schedule_id
 """
 
 _RECORDED = """
@@ -73,6 +92,7 @@ _TYPES = {
     "id": "uuid",
     "created": "bigint",
     "number": "bigint",
+    "failures": "bigint",
     "buffered": "jsonb",
     "buffered_count": "bigint",
 }
@@ -115,6 +135,23 @@ def advance(steps: Sequence[Advance]) -> set[UUID]:
         for step in steps
     ]
     return _ids(_run(_ADVANCE, _STEP, given))
+
+
+def count(counters: Sequence[Counters]) -> None:
+    """Write what schedules keep of the ends of their tasks; whoever calls this has locked them."""
+    given = [
+        {
+            "id": _id(item.schedule_id),
+            "failures": item.consecutive_failures,
+            "succeeded": _time(item.last_success_at),
+            "failed": _time(item.last_failure_at),
+            "overdue": _time(item.success_overdue_since),
+        }
+        for item in counters
+    ]
+    if given:
+        pin_plans()
+        _run(_COUNT, ("id", "failures", "succeeded", "failed", "overdue"), given)
 
 
 def recorded(pairs: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:

@@ -1,6 +1,5 @@
 """The Celery entry points of schedules: thin, each a few bounded calls of the store."""
 
-import time
 from datetime import timedelta
 
 from celery import shared_task
@@ -10,20 +9,24 @@ from schedules_app import store
 from schedules_app.store.ticking import next_firing
 from tasks_app import punctual
 from tasks_app import store as task_store
+from tasks_app.portions import go_on, portion
 
-TICK_SECONDS = 5.0
-"""How long one tick goes on while more is due: sweeps wait behind it in the same queue."""
-SETTLE_SECONDS = 1.0
 MOST_PRUNINGS = 80
 """Slices per call: 20,000 rows a minute."""
 
 
 @shared_task(name="schedules_app.tasks.tick", ignore_result=True, send_events=False)
-def tick() -> None:
-    """Fire due schedules, then backfills, slice by slice, until nothing is left or the time is spent."""
-    deadline = time.monotonic() + TICK_SECONDS
-    while (store.fire_due().schedules or store.work_backfills()) and time.monotonic() < deadline:
-        pass
+def tick() -> bool:
+    """Fire due schedules, then backfills, slice by slice, for a portion of time; whether something may be left.
+
+    What becomes due meanwhile is the next tick's: a tick that ran after a steady stream of schedules would fire a
+    handful per transaction, at several times the price.
+    """
+    is_over, now = portion(), task_store.database_now()
+    while store.fire_due(now).schedules or store.work_backfills():
+        if is_over():
+            return go_on("schedules_app.tasks.tick")
+    return False
 
 
 @shared_task(name="schedules_app.tasks.keep_time", ignore_result=True, send_events=False)
@@ -38,21 +41,25 @@ def keep_time() -> None:
 
 
 @shared_task(name="schedules_app.tasks.settle", ignore_result=True, send_events=False)
-def settle() -> None:
-    """Note how tasks ended, and which schedules had to succeed by now."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    for look in (store.mend, store.settle, store.check_success):
-        while look() and time.monotonic() < deadline:
-            pass
+def settle() -> bool:
+    """Note how tasks ended, and which schedules had to succeed by now; whether something may be left."""
+    is_over = portion()
+    for look in (store.mend, lambda: store.settle(is_over), store.check_success):
+        while look():
+            if is_over():
+                return go_on("schedules_app.tasks.settle")
+    return False
 
 
 @shared_task(name="schedules_app.tasks.prune_ledger", ignore_result=True, send_events=False)
-def prune_ledger() -> None:
-    """Delete rows of the ledger whose retention is over."""
-    days = settings.CONFIG.retention_occurrences_days
+def prune_ledger(slices: str | int = MOST_PRUNINGS) -> bool:
+    """Delete rows of the ledger whose retention is over, for a portion of time; whether something may be left."""
+    days, left, is_over = settings.CONFIG.retention_occurrences_days, int(slices), portion()
     if not days:
-        return
+        return False
     before = task_store.database_now() - timedelta(days=days)
-    for _ in range(MOST_PRUNINGS):
-        if not store.prune_ledger(before):
-            break
+    while left and store.prune_ledger(before):
+        left -= 1
+        if is_over():
+            return go_on("schedules_app.tasks.prune_ledger", str(left))
+    return False

@@ -1,6 +1,7 @@
 """Celery entry points: fetch, call, return. They are bells, not tasks of the store; Flower is not told of them."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from celery import Task as CeleryTask
 from celery import shared_task
@@ -9,10 +10,11 @@ from django.conf import settings
 from tasks_app import idempotency, store
 from tasks_app.drain import worker
 from tasks_app.lifecycle import Status
+from tasks_app.portions import go_on, portion
 from tasks_app.rescue import Rescuer
 
 MOST_SLICES = 20
-"""Slices per call of a sweep: the next call comes within a second, and another sweep may wait behind this one."""
+"""Slices of kept answers per pruning."""
 MOST_PRUNINGS = 80
 """Slices per status of one pruning: 20,000 tasks a minute."""
 
@@ -27,13 +29,19 @@ def drain(self: CeleryTask, queue: str) -> None:
 
 
 @shared_task(name="tasks_app.tasks.sweep", ignore_result=True, send_events=False)
-def sweep() -> None:
-    """Expire, promote, and ring for what waits."""
-    for verb in (store.expire, store.promote):
-        for _ in range(MOST_SLICES):
-            if verb() < store.SWEEP_SLICE:
-                break
+def sweep() -> bool:
+    """Expire and promote for a portion of time each, and ring for what waits; whether something may be left."""
+    is_left = [_work_off(verb) for verb in (store.promote, store.expire)]
     store.ring_waiting()
+    return any(is_left) and go_on("tasks_app.tasks.sweep")
+
+
+def _work_off(verb: Callable[[], int]) -> bool:
+    is_over = portion()
+    while verb() >= store.SWEEP_SLICE:
+        if is_over():
+            return True
+    return False
 
 
 @shared_task(name="tasks_app.tasks.rescue", ignore_result=True, send_events=False)
@@ -43,20 +51,35 @@ def rescue() -> None:
 
 
 @shared_task(name="tasks_app.tasks.prune", ignore_result=True, send_events=False)
-def prune() -> None:
-    """Delete terminal tasks and kept answers whose retention is over."""
+def prune(slices: str | int = MOST_PRUNINGS) -> bool:
+    """Delete terminal tasks and kept answers whose retention is over, for a portion of time; whether some may be left.
+
+    `slices` is how many of each status may still be deleted until beat sends the next pruning.
+    """
+    left, is_over, now = int(slices), portion(), store.database_now()
+    old = {status: now - timedelta(days=kept) for status, kept in _retention().items() if kept}
+    while old and left:
+        old = {status: at for status, at in old.items() if store.prune(status, at) == store.PRUNE_SLICE}
+        left -= 1
+        if is_over():
+            return go_on("tasks_app.tasks.prune", str(left))
+    _prune_answers(now)
+    return False
+
+
+def _retention() -> dict[Status, float]:
+    """Days for which ended tasks are kept, by their status."""
     config = settings.CONFIG
-    days = {
+    return {
         Status.SUCCESS: config.retention_success_days,
         Status.ERROR: config.retention_error_days,
         Status.CANCELLED: config.retention_cancelled_days,
         Status.EXPIRED: config.retention_expired_days,
     }
-    now = store.database_now()
-    for status, kept in days.items():
-        for _ in range(MOST_PRUNINGS if kept else 0):
-            if store.prune(status, now - timedelta(days=kept)) < store.PRUNE_SLICE:
-                break
+
+
+def _prune_answers(now: datetime) -> None:
+    before = now - timedelta(hours=settings.CONFIG.idempotency_hours)
     for _ in range(MOST_SLICES):
-        if not idempotency.prune(now - timedelta(hours=config.idempotency_hours)):
+        if not idempotency.prune(before):
             break

@@ -20,6 +20,7 @@ SUBMIT, WAIT = "p99 submit ms", "p99 wait ms"
 LAG_GROWTH, MEMORY_GROWTH, CONNECTIONS = "wait late / early", "MiB grown", "connections grown"
 REQUEST = post(BATCH_PATH, json.dumps([item(n) for n in range(BATCH)]).encode())
 LEFT = "SELECT count(*) FROM tasks_task WHERE status NOT IN ('SUCCESS', 'SCHEDULED')"
+FIRED = "SELECT count(*) FROM tasks_task WHERE status = 'SUCCESS' AND task_schedule IS NOT NULL"
 WAITS = """
 SELECT percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - greatest(run_at, created_at)))
 FROM tasks_task WHERE created_at >= to_timestamp(%s) AND created_at < to_timestamp(%s) AND started_at IS NOT NULL
@@ -69,12 +70,12 @@ class Pace:
 def _ours(stage: Stage, scale: float) -> Values:
     part = min(scale, 1.0)
     seconds = max(6.0, (MOST_SECONDS - 5) * part)
-    ticks = _tick_peak(stage, max(200, int(CALIBRATION_SCHEDULES * part))) / 2
     stage.fresh("ours", peers.prepare_ours)
     stage.start_all([peers.our_web(stage), *peers.ours("worker", "scheduler", "beat", workers=2)])
     wait_for_web(stage, REQUEST)
     _wait_until_finished(stage)
     tasks = _task_peak(stage, max(2_000, int(CALIBRATION_TASKS * part))) / 2
+    ticks = _schedule_peak(stage, max(1_000, int(CALIBRATION_SCHEDULES * part))) / 2
     first = float(stage.ours("bench.ours.tick", "spread", int(ticks * seconds), seconds))
     time.sleep(max(0.0, first - time.time()))
     before, began = _state(stage), time.time()
@@ -95,13 +96,6 @@ def _ours(stage: Stage, scale: float) -> Values:
     }
 
 
-def _tick_peak(stage: Stage, size: int) -> float:
-    stage.fresh("ours", peers.prepare_ours)
-    stage.ours("bench.ours.tick", "prepare", size)
-    answer = json.loads(stage.ours("bench.ours.tick", "fire", 30))
-    return float(answer["schedules"] / answer["seconds"])
-
-
 def _task_peak(stage: Stage, size: int) -> float:
     """Tasks per second from the first POST to the last result, everything running."""
     began = time.monotonic()
@@ -110,6 +104,24 @@ def _task_peak(stage: Stage, size: int) -> float:
         connection.send(REQUEST)
     connection.close()
     _wait_until_finished(stage)
+    return size / (time.monotonic() - began)
+
+
+def _schedule_peak(stage: Stage, size: int) -> float:
+    """Schedules per second from their tick to their tasks' last result, everything running."""
+    stage.freeze("scheduler")
+    try:
+        stage.ours("bench.ours.tick", "prepare", size)
+    finally:
+        stage.thaw("scheduler")
+    began = time.monotonic()
+    with stage.postgres.session() as cursor:
+
+        def is_over() -> bool:
+            cursor.execute(FIRED)
+            return bool(cursor.fetchone()[0] >= size)
+
+        stage.wait(is_over, "the schedules' tasks to end")
     return size / (time.monotonic() - began)
 
 

@@ -1,7 +1,7 @@
 """How tasks ended: from the tasks' rows into the ledger, which outlives them, and into the schedules' counters."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from schedules_app import sql
 from schedules_app.models import Occurrence, TaskSchedule
 from tasks_app.lifecycle import TERMINAL, Status
 from tasks_app.models import Task
@@ -41,24 +42,32 @@ class Settler:
     def __init__(self) -> None:
         self.behind = 0
 
-    def look(self) -> int:
-        """Go through the next rows; how many of them were settled."""
+    def look(self, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Go through the next rows, or as far as the time allows; how many of them were settled."""
         rows = list(_open_rows().filter(id__gt=self.behind).order_by("id")[:LOOK])
-        self.behind = rows[-1].pk if len(rows) == LOOK else 0
-        ends = list(_ends(rows))
-        return sum(_settle(ends[begin : begin + SLICE]) for begin in range(0, len(ends), SLICE))
+        behind = rows[-1].pk if len(rows) == LOOK else 0
+        ends, settled = list(_ends(rows)), 0
+        for begin in range(0, len(ends), SLICE):
+            if begin and is_over():
+                behind = ends[begin].row_id - 1
+                break
+            settled += _settle(ends[begin : begin + SLICE])
+        self.behind = behind
+        return settled
 
 
 _settler = Settler()
 
 
-def settle(now: datetime | None = None) -> int:
+def settle(is_over: Callable[[], bool] = lambda: False) -> int:
     """Note how tasks of the ledger ended, in one look at up to LOOK of its open rows; how many were settled.
+
+    `is_over` is asked between its transactions: whether the look is to end, at least one slice further than it began.
 
     SUCCESS resets a schedule's `consecutive_failures`; ERROR and EXPIRED raise it; CANCELLED and tasks that are gone
     do neither. Any number of callers may do so at once: each end is counted once.
     """
-    return _settler.look()
+    return _settler.look(is_over)
 
 
 def _open_rows() -> QuerySet[Occurrence]:
@@ -86,7 +95,8 @@ def _settle(ends: Sequence[_End]) -> int:
         free = TaskSchedule.objects.select_for_update(skip_locked=True, no_key=True).order_by(
             "task_schedule_id"
         )
-        schedules = {item.pk: item for item in free.filter(pk__in={end.schedule_id for end in ends})}
+        counted = free.filter(pk__in={end.schedule_id for end in ends}).only(*_COUNTERS)
+        schedules = {item.pk: item for item in counted}
         chosen = _open_rows().filter(pk__in=[end.row_id for end in ends if end.schedule_id in schedules])
         mine = set(chosen.values_list("pk", flat=True))
         won = [end for end in ends if end.row_id in mine]
@@ -113,8 +123,7 @@ def _count(schedules: dict[UUID, TaskSchedule], ends: Sequence[_End]) -> None:
     for schedule in changed:
         for end in sorted(by_schedule[schedule.pk], key=lambda end: (end.finished_at, end.row_id)):
             _fold(schedule, end)
-    if changed:
-        TaskSchedule.objects.bulk_update(changed, _COUNTERS, batch_size=100)
+    sql.count([sql.Counters(item.pk, *(getattr(item, name) for name in _COUNTERS)) for item in changed])
 
 
 def _fold(schedule: TaskSchedule, end: _End) -> None:

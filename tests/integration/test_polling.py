@@ -82,6 +82,18 @@ def test_the_tender_does_each_chore_at_its_own_pace_and_goes_on_after_a_failure(
     assert acts == [("a", 0), ("b", 0), ("a", 1), ("a", 2), ("a", 3), ("b", 3)]
 
 
+def test_the_tender_goes_on_with_what_a_chore_has_left_when_the_others_had_their_turn():
+    acts: list[str] = []
+
+    def portion() -> bool:
+        acts.append("portion")
+        return acts.count("portion") < 3
+
+    chores = [polling.Chore(portion, 60.0), polling.Chore(lambda: acts.append("other"), 0.0)]
+    polling.tend(chores, waits(4), lambda: 0.0)
+    assert acts == ["portion", "other"] * 3 + ["other"]
+
+
 def test_the_tender_does_what_beat_sends():
     from scheduler_service.celery import app
 
