@@ -35,4 +35,5 @@ USER 10001
 EXPOSE 8000
 CMD ["python", "-m", "gunicorn", "--worker-class", "gthread", "--threads", "4", "--workers", "2", \
      "--bind", "0.0.0.0:8000", "--worker-tmp-dir", "/dev/shm", "--no-control-socket", \
+     "--logger-class", "scheduler_service.gunicorn_logs.Logger", "--access-logfile", "-", \
      "scheduler_service.wsgi:application"]

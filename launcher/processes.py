@@ -46,7 +46,7 @@ class Options:
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    return (str(VENV_PYTHON), "-m", "celery", "-A", "scheduler_service", *arguments)
+    return (str(VENV_PYTHON), "-m", "celery", "--quiet", "-A", "scheduler_service", *arguments)
 
 
 def web(port: int) -> Process:
@@ -63,8 +63,9 @@ def web(port: int) -> Process:
     )
     # gunicorn's control socket would lie in the home folder, shared by every instance of this user.
     limits = ("--graceful-timeout", "3", "--no-control-socket")
+    logs = ("--logger-class", "scheduler_service.gunicorn_logs.Logger")
     application = "scheduler_service.wsgi:application"
-    return Process("web", (str(VENV_PYTHON), "-m", "gunicorn", *arguments, *limits, application))
+    return Process("web", (str(VENV_PYTHON), "-m", "gunicorn", *arguments, *limits, *logs, application))
 
 
 def worker(concurrency: int, shutdown_grace: float) -> Process:

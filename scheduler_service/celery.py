@@ -4,8 +4,10 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun
+from celery.signals import setup_logging, task_prerun
+from django.conf import settings
 from django.db import close_old_connections
+from django.utils.log import configure_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_service.settings.development")
 
@@ -18,3 +20,9 @@ app.autodiscover_tasks()
 def _drop_broken_connections(**kwargs: Any) -> None:
     # With CELERY_DB_REUSE_MAX set, nothing else would close a connection that the database's restart has broken.
     close_old_connections()
+
+
+@setup_logging.connect(weak=False)
+def _log_as_the_service_does(**kwargs: Any) -> None:
+    # A receiver alone keeps Celery from handlers, formats and levels of its own.
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)

@@ -6,7 +6,7 @@ the variable; README's table and `.env.dist` are held to these fields by a test.
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -48,6 +48,9 @@ class Config(BaseSettings):
         PROJECT_DIR / ".data", description="Folder of the embedded database, broker socket and logs."
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    log_format: Literal["", "json", "text"] = Field(
+        "", description="json or text; empty: json with the production settings, else text."
+    )
     extra_apps: CommaSeparated = Field(
         (), description="Django apps with `operations.py` to load besides the service's own, comma-separated."
     )

@@ -166,8 +166,8 @@ class ProblemHandler(ExceptionHandler):
 class ProblemMiddleware:
     """Replaces Django's HTML error pages (unknown host, CSRF, a failure outside of the API's views).
 
-    It must be the outermost middleware. With DEBUG on, Django answers such errors without asking `handler400`
-    and its kin, so a middleware is the one place that covers development and production alike.
+    It must be outside of all middleware that can refuse. With DEBUG on, Django answers such errors without asking
+    `handler400` and its kin, so a middleware is the one place that covers development and production alike.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -71,4 +71,5 @@ def _starts(schedule: TaskSchedule, now: datetime, until: datetime) -> Iterator[
             left = None if left is None else left - 1
     except InvalidRecurrence as error:
         # The next tick sets it aside and says so; the others have their forecast.
-        logger.warning("Schedule %s has no forecast: %s", schedule.task_schedule_id, error)
+        about = schedule.task_schedule_id
+        logger.warning("Schedule %s has no forecast: %s", about, error, extra={"schedule_id": about})

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from tasks_app import doorbell, operations, store
+from tasks_app import doorbell, log_context, operations, store
 from tasks_app.events import TaskEvents
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import Limits, Runner
@@ -180,7 +180,9 @@ def close_connection() -> None:
 @cache
 def worker() -> Worker:
     """The one Worker of this process. Made after the fork: threads and signal handlers don't survive it."""
-    return Worker()
+    made = Worker()
+    log_context.follow(made.runner)
+    return made
 
 
 def _wake_another(queue: str) -> None:

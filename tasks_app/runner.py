@@ -82,6 +82,11 @@ class Runner:
         # For good: a signal that comes late must find a handler, or it ends the process.
         signal.signal(INTERRUPT, self._on_interrupt)
 
+    @property
+    def handling(self) -> Running | None:
+        """The row whose handler runs at this moment; None between two handlers."""
+        return self._handling
+
     def run(self, slice_: Slice) -> None:
         """Run rows until none waits or the slice's time is spent; what is over then lies in the slice."""
         begun_at = now = self.clock()
@@ -121,7 +126,10 @@ class Runner:
         try:
             result = self._handle(running)
         except LeaseLost:
-            logger.warning("Lost the lease of task %s; its attempt is dropped", running.claim.task_id)
+            task_id = running.claim.task_id
+            logger.warning(
+                "Lost the lease of task %s; its attempt is dropped", task_id, extra=running.log_fields()
+            )
             return None
         except BaseException as error:  # whatever a handler raises ends its attempt, never the worker
             if isinstance(error, SystemExit) and self.is_stopping():

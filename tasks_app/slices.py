@@ -45,6 +45,11 @@ class Running:
         """Remember how far the handler has come."""
         self.progress = progress
 
+    def log_fields(self) -> dict[str, Any]:
+        """What a log line about it says of it."""
+        claim = self.claim
+        return {"task_id": claim.task_id, "attempt": claim.attempt, "operation": claim.operation}
+
 
 class Slice:
     """The rows of one claim: waiting, running, ended. Main thread and watchdog share it, under its lock."""

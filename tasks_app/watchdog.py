@@ -163,7 +163,10 @@ class Watchdog(threading.Thread):
         with slice_.lock:
             if slice_.running is not running:
                 return
-            logger.error("Task %s heeds no interrupt; ending this process", running.claim.task_id)
+            task_id = running.claim.task_id
+            logger.error(
+                "Task %s heeds no interrupt; ending this process", task_id, extra=running.log_fields()
+            )
             endings = slice_.take_unwritten()
             if (error := running.interrupted_by) is not None and not isinstance(error, LeaseLost):
                 endings.append(self.runner.ended_by(running, error))

@@ -6,7 +6,7 @@ from typing import Any
 
 import dj_database_url
 
-from scheduler_service import broker
+from scheduler_service import broker, logs
 from scheduler_service import config as configuration
 
 try:
@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "scheduler_service.request_ids.RequestIdMiddleware",
     "scheduler_service.errors.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -152,18 +153,7 @@ SWAGGER_SETTINGS = {
 }
 SWAGGER_USE_COMPAT_RENDERERS = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": CONFIG.log_level},
-    "loggers": {
-        "django.request": {"level": "ERROR"},
-        # One traceback per scanner's request says nothing that the 400 does not.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-    },
-}
+LOGGING = logs.configuration(CONFIG, default_format="text")
 
 # --- Celery (read by scheduler_service.celery under the CELERY_ prefix) ------------------------------------
 
@@ -194,7 +184,6 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_TIME_LIMIT = CONFIG.max_timeout_seconds + CONFIG.timeout_grace_seconds + CONFIG.drain_seconds + 60
 CELERY_WORKER_SEND_TASK_EVENTS = CONFIG.task_events
 CELERY_TASK_SEND_SENT_EVENT = False
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TASK_DEFAULT_QUEUE = "tasks"
 CELERY_TASK_CREATE_MISSING_QUEUES = True

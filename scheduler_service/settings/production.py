@@ -3,6 +3,7 @@
 import os
 import sys
 
+from scheduler_service import logs
 from scheduler_service.settings.base import *  # noqa: F403
 from scheduler_service.settings.base import CONFIG
 
@@ -21,6 +22,7 @@ if _faults:
 
 DEBUG = False
 DEBUG_OPERATIONS = False
+LOGGING = logs.configuration(CONFIG, default_format="json")
 
 SECURE_SSL_REDIRECT = CONFIG.https_only
 # A load balancer probes plain HTTP from inside; a redirect would look like a failure.

@@ -107,7 +107,12 @@ def _work(backfill_id: UUID, schedule_id: UUID, now: datetime) -> bool:
         try:
             _fire_slice(one, schedule, now)
         except InvalidRecurrence as error:
-            logger.warning("Stopped backfill %s, the rule cannot be followed: %s", backfill_id, error)
+            logger.warning(
+                "Stopped backfill %s, the rule cannot be followed: %s",
+                backfill_id,
+                error,
+                extra={"schedule_id": one.task_schedule_id},
+            )
             one.status, one.finished_at = BackfillStatus.CANCELLED, now
         one.save(update_fields=["cursor", "status", "tasks_created", "already_fired", "finished_at"])
     return True

@@ -177,4 +177,5 @@ def _passing_over(schedule: TaskSchedule) -> Iterator[None]:
     try:
         yield
     except InvalidRecurrence as error:
-        logger.warning("Schedule %s cannot be followed: %s", schedule.task_schedule_id, error)
+        about = schedule.task_schedule_id
+        logger.warning("Schedule %s cannot be followed: %s", about, error, extra={"schedule_id": about})

@@ -208,7 +208,8 @@ def _superseded(schedule: TaskSchedule, now: datetime) -> list[Occurrence]:
     try:
         return leave_out(schedule, now, Reason.RULE_CHANGED, now)
     except InvalidRecurrence:
-        logger.info("The old rule of schedule %s cannot be followed", schedule.task_schedule_id)
+        about = schedule.task_schedule_id
+        logger.info("The old rule of schedule %s cannot be followed", about, extra={"schedule_id": about})
         return []
 
 

@@ -55,13 +55,19 @@ def _check(schedule: TaskSchedule, now: datetime) -> None:
         is_missed = _expects(schedule, since, deadline) and not _has_succeeded(schedule, since)
     except (InvalidRecurrence, KeyError, ValueError) as error:
         # Left due, it would head every slice; the next tick sets a schedule aside that cannot be followed.
-        logger.warning("Nothing is expected of schedule %s: %s", schedule.task_schedule_id, error)
+        about = schedule.task_schedule_id
+        logger.warning("Nothing is expected of schedule %s: %s", about, error, extra={"schedule_id": about})
         schedule.success_due_at = None
         return
     if is_missed and schedule.success_overdue_since is None:
         schedule.success_overdue_since = deadline
+        about = schedule.task_schedule_id
         logger.warning(
-            "No task of schedule %s (%s) succeeded by %s", schedule.task_schedule_id, schedule, deadline
+            "No task of schedule %s (%s) succeeded by %s",
+            about,
+            schedule,
+            deadline,
+            extra={"schedule_id": about},
         )
 
 

@@ -91,7 +91,8 @@ def _position(schedule: TaskSchedule, now: datetime) -> list[Occurrence]:
         return go_on(schedule, rule_of(schedule), schedule.next_run_at, now)
     except InvalidRecurrence:
         # It must be possible to pause just such a schedule.
-        logger.info("The rule of schedule %s cannot be followed", schedule.task_schedule_id)
+        about = schedule.task_schedule_id
+        logger.info("The rule of schedule %s cannot be followed", about, extra={"schedule_id": about})
         return []
 
 

@@ -125,7 +125,10 @@ def _setting_aside(schedule: TaskSchedule, now: datetime) -> Iterator[None]:
     except DatabaseError:
         raise
     except Exception as error:
-        logger.exception("Paused schedule %s, its rule cannot be followed", schedule.task_schedule_id)
+        about = schedule.task_schedule_id
+        logger.exception(
+            "Paused schedule %s, its rule cannot be followed", about, extra={"schedule_id": about}
+        )
         note = f"The rule cannot be followed: {error}"[:200]
         schedule.paused_at, schedule.paused_until, schedule.pause_note = now, None, note
         schedule.due_at, schedule.updated_at = None, now

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from scheduler_service import logs
 from schedules_app import sql, store, tasks
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.queries import oldest_due_at, status_of
@@ -157,6 +158,15 @@ def test_a_schedule_that_cannot_be_followed_is_set_aside_and_holds_up_nobody() -
     schedule = get(broken)
     assert schedule.paused_at == NOON
     assert "timezone" in schedule.pause_note
+
+
+def test_the_log_line_of_a_schedule_that_is_set_aside_names_it(caplog: pytest.LogCaptureFixture) -> None:
+    (broken,) = create(now=NOON - timedelta(seconds=30))
+    TaskSchedule.objects.filter(pk=broken).update(timezone="Mars/Olympus")
+    store.fire_due(NOON)
+    assert [(record.levelname, logs.fields_of(record)) for record in caplog.records] == [
+        ("ERROR", {"schedule_id": broken})
+    ]
 
 
 def test_a_vanished_operation_still_gives_its_task_and_holds_up_nobody() -> None:

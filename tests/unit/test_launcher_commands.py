@@ -55,14 +55,20 @@ def test_compose_runs_the_same_celery_processes(compose: dict[str, Any]) -> None
                 for part in compose[roles[process.name]]["command"]
             ]
             assert mine == theirs
-    assert compose["beat"]["command"][:4] == ["celery", "-A", "scheduler_service", "beat"]
-    assert compose["flower"]["command"][:4] == ["celery", "-A", "scheduler_service", "flower"]
+    assert compose["beat"]["command"][:5] == ["celery", "--quiet", "-A", "scheduler_service", "beat"]
+    assert compose["flower"]["command"][:5] == ["celery", "--quiet", "-A", "scheduler_service", "flower"]
 
 
 def test_the_images_default_command_is_composes_web(compose: dict[str, Any]) -> None:
     dockerfile = (PROJECT_DIR / "Dockerfile").read_text().replace("\\\n", " ")
     image = yaml.safe_load(dockerfile.split("\nCMD ")[-1])
-    for word in ("gthread", "--no-control-socket", "scheduler_service.wsgi:application"):
+    for word in (
+        "gthread",
+        "--no-control-socket",
+        "scheduler_service.gunicorn_logs.Logger",
+        "--access-logfile",
+        "scheduler_service.wsgi:application",
+    ):
         assert any(word in part for part in image)
         assert any(word in part for part in compose["web"]["command"])
 
