@@ -89,7 +89,8 @@ class Worker:
         while (slice_ := self._claim(queue, hostname)) is not None:
             if is_first:
                 is_first = False
-                _wake_another(queue)
+                if slice_.claims[0].others_wait is not False:
+                    _wake_another(queue)
             ended += len(self._run(slice_, events))
             if time.monotonic() > deadline:
                 _wake_another(queue)

@@ -49,6 +49,8 @@ class Claim(NamedTuple):
     backoff: Backoff = Backoff()
     expires_in: float | None = None
     """Seconds from the claim until `expires_at`, by the database's clock."""
+    others_wait: bool | None = None
+    """Whether tasks waited in the queue that this claim has not taken; None: unknown."""
 
 
 class Ending(NamedTuple):

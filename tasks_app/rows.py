@@ -73,9 +73,8 @@ def columns(task: Task) -> insertion.Row:
 
 def claim_from(row: sql.Row) -> Claim:
     """The claim in a row that `sql.claim` answered."""
-    task_id, fence, queue, operation, arguments, attempt, most, timeout, base, cap, curve, expires_in, *_ = (
-        row
-    )
+    task_id, fence, queue, operation, arguments, attempt, most, timeout, base, cap, curve = row[:11]
+    expires_in, others_wait = row[11:13]
     return Claim(
         task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
         fence,
@@ -87,6 +86,7 @@ def claim_from(row: sql.Row) -> Claim:
         timeout,
         _backoff(base, cap, curve),
         None if expires_in is None else float(expires_in),
+        others_wait,
     )
 
 

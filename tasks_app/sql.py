@@ -6,6 +6,7 @@ tuples. Sets of rows travel as one JSON parameter, so that a statement's text ne
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -47,7 +48,7 @@ UPDATE tasks_task SET
     started_at = (SELECT stamp FROM head), lease_expires_at = {lease}
 WHERE task_id IN (SELECT task_id FROM slice)
 RETURNING task_id, fence, queue, operation, arguments, attempt, max_attempts, timeout_seconds,
-    retry_base_seconds, retry_cap_seconds, retry_backoff, {expires_in}, run_at
+    retry_base_seconds, retry_cap_seconds, retry_backoff, {expires_in}, {others_wait}, run_at
 """
 
 # One statement for a worker's result and for a rescue. A rescue re-checks the lease: the worker may have
@@ -111,6 +112,8 @@ _POSTGRES = _COMMON | {
     "retry_at": "coalesce(%(now)s::timestamptz, statement_timestamp()) + g.wait * interval '1 second'",
     "is_quick": "t.operation <> ALL(%(slow)s)",
     "head_is_slow": "operation = ANY(%(slow)s)",
+    "others_wait": """(SELECT EXISTS (SELECT 1 FROM tasks_task o WHERE o.queue = %(queue)s AND o.status = 'PENDING'
+        AND o.task_id NOT IN (SELECT task_id FROM slice)))""",
     "expires_in": "extract(epoch FROM expires_at - coalesce(%(now)s::timestamptz, statement_timestamp()))",
     "given": """given AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS g(task_id uuid, fence bigint, status text,
@@ -128,6 +131,7 @@ _SQLITE = _COMMON | {
     "retry_at": f"strftime({_SQLITE_TIME}, %(now)s, printf('%%+.3f seconds', g.wait))",
     "is_quick": "t.operation NOT IN (SELECT value FROM json_each(%(slow)s))",
     "head_is_slow": "operation IN (SELECT value FROM json_each(%(slow)s))",
+    "others_wait": "NULL",  # a RETURNING that reads the updated table is undefined there
     "expires_in": "(julianday(expires_at) - julianday(%(now)s)) * 86400.0",
     "given": """given AS MATERIALIZED (
         SELECT value ->> '$.task_id' AS task_id, value ->> '$.fence' AS fence, value ->> '$.status' AS status,
@@ -149,7 +153,9 @@ def claim(
         "lease": lease,
         "slow": list(slow) if _is_postgres() else json.dumps(list(slow)),
     }
-    with transaction.atomic():
+    # To PostgreSQL the settings and the claim go as one message, which is a transaction of its own (its manual,
+    # 55.2.2.1): BEGIN and COMMIT would be two more ways to the database before a handler may begin.
+    with nullcontext() if _is_postgres() else transaction.atomic():
         return sorted(_run(_CLAIM, parameters, now, pin_plan=True), key=lambda row: (row[-1], str(row[0])))
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from tasks_app import store
 from tasks_app.models import Task
@@ -56,6 +57,28 @@ def test_a_slow_operation_is_not_taken_along_behind_quick_ones():
     slow = create(new_task("reports.build"))
     assert [item.task_id for item in claim(slow=["reports.build"])] == first
     assert [item.task_id for item in claim(slow=["reports.build"])] == slow
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite leaves it open what its claim would see")
+def test_a_claim_says_whether_others_wait_behind_it():
+    create(new_task(), new_task(), new_task(priority=9), new_task(queue="other"))
+    assert [item.others_wait for item in claim(1)] == [True]
+    assert [item.others_wait for item in claim(9)] == [True]
+    assert [item.others_wait for item in claim(9)] == [False]
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite has no network, and takes its lock with BEGIN"
+)
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_is_one_message_whose_settings_do_not_outlive_it():
+    create(new_task())
+    with CaptureQueriesContext(connection) as queries:
+        assert len(claim()) == 1
+    assert len(queries) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW enable_seqscan")
+        assert cursor.fetchone() == ("on",)
 
 
 def test_what_is_not_due_or_has_expired_or_stands_in_another_queue_is_not_claimed():
