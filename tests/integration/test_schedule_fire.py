@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from schedules_app import sql, store, tasks
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.queries import oldest_due_at, status_of
 from schedules_app.records import Fired
+from tasks_app import portions
 from tasks_app import store as task_store
 from tasks_app.models import Task
 from tests.integration.helpers import at_once, new_task
@@ -358,7 +360,7 @@ def test_the_queues_are_rung_once_each_and_only_after_the_commit(rings: list[str
 
 def test_one_tick_goes_on_until_nothing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     slices = iter([Fired(schedules=1000, tasks=1000), Fired(schedules=3, tasks=3), Fired()])
-    monkeypatch.setattr(store, "fire_due", lambda: next(slices))
+    monkeypatch.setattr(store, "fire_due", lambda now: next(slices))
     tasks.tick()
     assert next(slices, None) is None
 
@@ -366,14 +368,14 @@ def test_one_tick_goes_on_until_nothing_is_due(monkeypatch: pytest.MonkeyPatch) 
 def test_a_tick_ends_when_its_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
-    def busy() -> Fired:
+    def busy(now: datetime) -> Fired:
         calls.append(1)
         return Fired(schedules=1)
 
-    clock = iter([0.0, 1.0, 6.0])
+    clock = iter([0.0, portions.PORTION_SECONDS - 0.1, portions.PORTION_SECONDS])
     monkeypatch.setattr(store, "fire_due", busy)
-    monkeypatch.setattr(tasks.time, "monotonic", lambda: next(clock))
-    tasks.tick()
+    monkeypatch.setattr(tasks, "portion", partial(portions.portion, lambda: next(clock)))
+    assert tasks.tick() is True
     assert len(calls) == 2
 
 
