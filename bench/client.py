@@ -1,14 +1,19 @@
-"""An HTTP client that costs little: requests are bytes made beforehand, answers are read and not looked into."""
+"""An HTTP client that costs little, since it shares the machine: requests are bytes made beforehand, answers are
+read into one buffer and not looked into, and many connections belong to one thread.
+"""
 
+import re
+import select
 import socket
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from launcher.processes import LOOPBACK
 
 SECONDS = 30.0
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -16,54 +21,78 @@ class Refused(Exception):
 
 
 class Connection:
-    """One connection, kept as long as the server keeps it."""
+    """One connection, kept as long as the server keeps it. It belongs to one thread."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self._socket: socket.socket | None = None
+        self._buffer = bytearray(1 << 18)
+        self._request = b""
+        self._is_fresh = True
+        self._head = b""
+        self._left: int | None = None
 
     def send(self, request: bytes) -> None:
         """Send, and read the whole answer. Raises Refused, OSError."""
-        is_fresh = self._socket is None
-        try:
-            self._exchange(request)
-        except ConnectionError:
-            if is_fresh:
-                raise
-            # The server may close a kept connection at any moment; nothing of an answer had come.
-            self.close()
-            self._exchange(request)
+        self.begin(request)
+        while not self.read():
+            pass
 
-    def _exchange(self, request: bytes) -> None:
+    def begin(self, request: bytes) -> None:
+        """Send, and don't wait for the answer: `read` until it says that it is there. Raises OSError."""
+        self._request, self._head, self._left = request, b"", None
+        self._is_fresh = self._socket is None
+        try:
+            self._open().sendall(request)
+        except ConnectionError:
+            self._again()
+
+    def read(self) -> bool:
+        """Wait for some of the answer; whether it is complete. Raises Refused, OSError."""
+        try:
+            size = self._open().recv_into(self._buffer)
+        except ConnectionError:
+            size = 0
+        if not size:
+            self._again()
+        elif self._left is None:
+            self._begin_answer(bytes(self._buffer[:size]))
+        else:
+            self._left -= size
+        if self._left is None or self._left > 0:
+            return False
+        if CLOSES.search(self._head):
+            self.close()
+        return True
+
+    def _begin_answer(self, data: bytes) -> None:
+        self._head, found, body = (self._head + data).partition(b"\r\n\r\n")
+        if not found:
+            return
+        if not self._head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
+            raise Refused((self._head.split(b"\r\n")[0] + b" " + body[:300]).decode(errors="replace"))
+        length = LENGTH.search(self._head)
+        if length is None:
+            raise Refused("an answer without Content-Length")
+        self._left = int(length[1]) - len(body)
+
+    def _again(self) -> None:
+        """The server may close a kept connection at any moment; but then nothing of an answer has come."""
+        if self._is_fresh or self._head:
+            raise ConnectionResetError("closed before the end of an answer")
+        self.close()
+        self._is_fresh = True
+        self._open().sendall(self._request)
+
+    def _open(self) -> socket.socket:
         if self._socket is None:
             self._socket = socket.create_connection((LOOPBACK, self.port), timeout=SECONDS)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(request)
-        head, _, body = self._head().partition(b"\r\n\r\n")
-        fields = head.lower()
-        self._body(len(body), _length(fields))
-        if b"connection: close" in fields:
-            self.close()
-        if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
-            raise Refused((head.split(b"\r\n")[0] + b" " + body[:300]).decode(errors="replace"))
+        return self._socket
 
-    def _head(self) -> bytes:
-        assert self._socket is not None
-        data = b""
-        while b"\r\n\r\n" not in data:
-            more = self._socket.recv(1 << 20)
-            if not more:
-                raise ConnectionResetError("closed before an answer")
-            data += more
-        return data
-
-    def _body(self, have: int, length: int) -> None:
-        assert self._socket is not None
-        while have < length:
-            more = self._socket.recv(1 << 20)
-            if not more:
-                raise ConnectionAbortedError("closed inside an answer")
-            have += len(more)
+    def fileno(self) -> int:
+        """For `select`; another one after the server has closed it. Opens it."""
+        return self._open().fileno()
 
     def close(self) -> None:
         if self._socket is not None:
@@ -73,49 +102,48 @@ class Connection:
 
 @dataclass
 class Load:
-    """Requests by several connections for a while.
+    """Requests over several connections for a while, one under way on each of them.
 
     Attributes:
         request: makes a connection's request from its number and that of the request.
-        started: when each answered request began, on the monotonic clock.
-        seconds: how long each of them took.
+        cpu_share: what this has taken of a core.
     """
 
     port: int
     request: Callable[[int, int], bytes]
     connections: int
-    began: float = 0.0
-    ended: float = 0.0
-    seconds: list[float] = field(default_factory=list)
-    errors: list[BaseException] = field(default_factory=list)
+    cpu_share: float = 0.0
 
     def run(self, seconds: float) -> float:
-        """Send until the time is up; answered requests per second. Raises what a request has raised."""
-        self.began = time.monotonic()
-        threads = [
-            threading.Thread(target=self._hand, args=(number, self.began + seconds))
-            for number in range(self.connections)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.ended = time.monotonic()
-        if self.errors:
-            raise self.errors[0]
-        return len(self.seconds) / (self.ended - self.began)
-
-    def _hand(self, number: int, deadline: float) -> None:
-        connection, count = Connection(self.port), 0
+        """Send until the time is up; answered requests per second. Raises Refused, OSError."""
+        hands = [Connection(self.port) for _ in range(self.connections)]
+        began, cpu = time.monotonic(), time.thread_time()
         try:
-            while (begun := time.monotonic()) < deadline and not self.errors:
-                connection.send(self.request(number, count))
-                self.seconds.append(time.monotonic() - begun)
-                count += 1
-        except (OSError, Refused) as error:
-            self.errors.append(error)
+            answered = self._run(hands, began + seconds)
         finally:
-            connection.close()
+            for hand in hands:
+                hand.close()
+        taken = time.monotonic() - began
+        self.cpu_share = (time.thread_time() - cpu) / taken
+        return answered / taken
+
+    def _run(self, hands: list[Connection], deadline: float) -> int:
+        for number, hand in enumerate(hands):
+            hand.begin(self.request(number, 0))
+        counts, waiting = [1] * len(hands), set(range(len(hands)))
+        while waiting:
+            ready = select.select([hands[number] for number in waiting], [], [], SECONDS)[0]
+            if not ready:
+                raise TimeoutError(f"no answer in {SECONDS:g} s")
+            for number in [number for number in waiting if hands[number] in ready]:
+                if not hands[number].read():
+                    continue
+                if time.monotonic() < deadline:
+                    hands[number].begin(self.request(number, counts[number]))
+                    counts[number] += 1
+                else:
+                    waiting.discard(number)
+        return sum(counts)
 
 
 def post(path: str, body: bytes) -> bytes:
@@ -130,10 +158,3 @@ def post(path: str, body: bytes) -> bytes:
 def get(path: str) -> bytes:
     """The bytes of a GET."""
     return f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\n\r\n".encode()
-
-
-def _length(fields: bytes) -> int:
-    _, found, rest = fields.partition(b"content-length:")
-    if not found:
-        raise Refused("an answer without Content-Length")
-    return int(rest.split(b"\r\n")[0])
