@@ -12,11 +12,12 @@ SIZES = (10_000, 100_000)
 BEAT, APSCHEDULER = "bench.peers.standard.beat", "bench.peers.apscheduler_app"
 UNIT = "schedules/s"
 LIMIT = MOST_SECONDS - 10
+PEERS_LIMIT = 8.0
+"""Their rate is that of the first seconds: what they have not reached until then is like what they have."""
 
 
 def _ours(stage: Stage, size: int) -> Values:
-    stage.fresh("ours", peers.prepare_ours)
-    stage.ours("bench.ours.tick", "prepare", size)
+    stage.fresh(f"schedules_due_{size}", lambda stage: _prepare(stage, size))
     stage.postgres.settle()
     answer = json.loads(stage.ours("bench.ours.tick", "fire", LIMIT))
     with stage.postgres.session() as cursor:
@@ -26,11 +27,20 @@ def _ours(stage: Stage, size: int) -> Values:
     return _rate(answer)
 
 
+def _prepare(stage: Stage, size: int) -> None:
+    peers.prepare_ours(stage)
+    stage.ours("bench.ours.tick", "prepare", size)
+
+
 def _beat(stage: Stage, size: int) -> Values:
-    stage.fresh("standard", peers.prepare_standard)
-    peers.peer(stage, BEAT, "prepare", size)
+    stage.fresh(f"beat_{size}", lambda stage: _prepare_beat(stage, size))
     stage.postgres.settle()
-    return _rate(json.loads(peers.peer(stage, BEAT, "fire", size, LIMIT)))
+    return _rate(json.loads(peers.peer(stage, BEAT, "fire", size, PEERS_LIMIT)))
+
+
+def _prepare_beat(stage: Stage, size: int) -> None:
+    peers.prepare_standard(stage)
+    peers.peer(stage, BEAT, "prepare", size)
 
 
 def _apscheduler(stage: Stage, size: int) -> Values:
@@ -38,16 +48,20 @@ def _apscheduler(stage: Stage, size: int) -> Values:
     size = min(size, 10_000)
     stage.fresh(f"apscheduler_{size}", lambda stage: peers.peer(stage, APSCHEDULER, "prepare", size))
     stage.postgres.settle()
-    return _rate(json.loads(peers.peer(stage, APSCHEDULER, "fire", size, LIMIT)))
+    return _rate(json.loads(peers.peer(stage, APSCHEDULER, "fire", size, PEERS_LIMIT)))
 
 
 def _django_q(stage: Stage, size: int) -> Values:
     # It fires in one transaction, however long that takes: 10,000 stay below the minute.
     size = min(size, 10_000)
-    stage.fresh("django_q", lambda stage: peers.peer(stage, peers.DJANGO_Q, "prepare"))
-    peers.peer(stage, peers.DJANGO_Q, "schedules", size)
+    stage.fresh(f"django_q_{size}", lambda stage: _prepare_django_q(stage, size))
     stage.postgres.settle()
-    return _rate(json.loads(peers.peer(stage, peers.DJANGO_Q, "fire", size, LIMIT)))
+    return _rate(json.loads(peers.peer(stage, peers.DJANGO_Q, "fire", size, PEERS_LIMIT)))
+
+
+def _prepare_django_q(stage: Stage, size: int) -> None:
+    peers.peer(stage, peers.DJANGO_Q, "prepare")
+    peers.peer(stage, peers.DJANGO_Q, "schedules", size)
 
 
 def _rate(answer: dict[str, float]) -> Values:
