@@ -3,9 +3,10 @@
 import os
 import signal
 import sys
+from argparse import Namespace
 from datetime import UTC, datetime
 
-from bench import machine, results
+from bench import machine, pages, results
 from bench.arguments import parse
 from bench.contest import Contest
 from bench.figures import Figures
@@ -17,37 +18,60 @@ from launcher.layout import DataFolder
 from tests.chaos.errors import Missing
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code: 0 if the figures are there, whatever they say."""
+    """Returns the exit code: 0 if every figure is there, whatever it says."""
     names = {name: [each.name for each in scenario.contestants] for name, scenario in SCENARIOS.items()}
     options = parse(arguments, names)
+    if options.renew:
+        _renew()
+        return 0
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: sys.exit(130))
-    folder = options.peers_dir or DataFolder.from_environment(os.environ).path / "bench-peers"
+        signal.signal(number, lambda *_: sys.exit(INTERRUPTED))
     try:
-        with standing(Peers(folder.absolute()), keep=options.keep) as stage:
-            facts = {"commit": machine.commit(), "rounds": options.rounds, "scale": options.scale}
-            contest = Contest(stage, options.rounds, options.scale, options.peers)
-            figures = [contest.run(SCENARIOS[name]) for name in options.scenarios]
-            facts |= machine.describe(stage)
+        return _run(options)
     except Missing as error:
         print(f"NOT RUN: this machine lacks {error}.", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
-    print(f"\n{render(figures)}", flush=True)
+
+
+def _run(options: Namespace) -> int:
+    folder = options.peers_dir or DataFolder.from_environment(os.environ).path / "bench-peers"
+    peers = Peers(folder.absolute())
+    figures: list[Figures] = []
+    with standing(peers, keep=options.keep) as stage:
+        facts = {"commit": machine.commit(), "rounds": options.rounds, "scale": options.scale}
+        facts |= machine.describe(stage)
+        contest = Contest(stage, options.rounds, options.scale, options.peers)
+        try:
+            for name in options.scenarios:
+                figures.append(contest.run(SCENARIOS[name]))
+        except KeyboardInterrupt:
+            print("\nInterrupted: these are the figures so far, and none is recorded.", flush=True)
+        finally:
+            print(f"\n{render(figures)}\n\n{contest.durations()}", flush=True)
+    if len(figures) < len(options.scenarios):
+        return INTERRUPTED
     if options.record:
-        _record(figures, facts)
-    return 0
+        _record(figures, facts | {"peers": peers.installed()})
+    return 1 if any(row.median is None for scenario in figures for row in scenario.rows) else 0
 
 
 def _record(figures: list[Figures], facts: dict[str, object]) -> None:
     path = results.save(results.RESULTS_DIR, figures, facts, datetime.now(UTC))
-    targets = {name: scenario.targets for name, scenario in SCENARIOS.items()}
-    results.renew(results.README, results.chapter(results.RESULTS_DIR, targets))
-    print(f"Recorded in {path.relative_to(results.BENCH_DIR.parent)} and {results.README.name}.")
+    print(f"Recorded in {path.relative_to(results.BENCH_DIR.parent)}.")
+    _renew()
+
+
+def _renew() -> None:
+    scenarios = list(SCENARIOS.values())
+    for page in pages.expected(scenarios, results.RESULTS_DIR):
+        pages.renew(page)
+        print(f"Renewed {page.path.relative_to(results.BENCH_DIR.parent)}.")
+    for name in pages.unexplained(scenarios, results.RESULTS_DIR):
+        print(f"Missed, and without a reason in bench/README.md: {name}")
 
 
 if __name__ == "__main__":

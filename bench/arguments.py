@@ -22,7 +22,10 @@ def parse(arguments: Sequence[str], scenarios: Mapping[str, Sequence[str]]) -> a
         "--scale", type=_scale, default=1.0, metavar="S", help="multiplies the sizes (default: %(default)g)"
     )
     parser.add_argument(
-        "--record", action="store_true", help="add to bench/results/ and renew bench/README.md"
+        "--record", action="store_true", help="add to bench/results/ and renew the figures of both READMEs"
+    )
+    parser.add_argument(
+        "--renew", action="store_true", help="only renew the READMEs from what is recorded; measure nothing"
     )
     parser.add_argument("--peers-dir", type=Path, metavar="DIR", help="where peers are installed")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
@@ -30,6 +33,8 @@ def parse(arguments: Sequence[str], scenarios: Mapping[str, Sequence[str]]) -> a
     # `--peers a drain` takes the scenario for a peer's name; say so instead of running everything.
     _refuse_unknown(parser, "scenario", options.scenarios, scenarios)
     _refuse_unknown(parser, "peer", options.peers or (), peers)
+    if options.record and options.scale != 1:
+        parser.error("--record is for figures of full size: leave --scale out")
     options.scenarios = options.scenarios or list(scenarios)
     return options
 

@@ -9,11 +9,6 @@ from bench.figures import OURS, Figures, Row, Target, number
 from bench.installing import NotInstalled
 from bench.stage import Stage
 
-
-class NotRun(Exception):
-    """A contestant that is left out of this run; says why."""
-
-
 Values = dict[str, float]
 """A figure of one measurement, by its unit."""
 
@@ -53,12 +48,17 @@ class Scenario:
 
 @dataclass
 class Contest:
-    """Runs scenarios on a stage."""
+    """Runs scenarios on a stage.
+
+    Attributes:
+        seconds: what each contestant has taken in all rounds, its preparation included, by scenario and name.
+    """
 
     stage: Stage
     rounds: int
     scale: float
     peers: Collection[str] | None = None
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def run(self, scenario: Scenario) -> Figures:
         """All rounds of one scenario."""
@@ -86,17 +86,31 @@ class Contest:
             if each.needs:
                 self.stage.peers.need(each.needs)
             values[each.name].append(each.measure(self.stage, self.scale))
-        except (NotInstalled, NotRun) as error:
+        except NotInstalled as error:
             failures[each.name] = str(error)
         except Exception as error:  # a peer that breaks must not cost the others their figures
             failures[each.name] = f"{type(error).__name__}: {' '.join(str(error).split())[-160:]}"
             traceback.print_exc()
         finally:
             self.stage.clear()
-        said = failures.get(each.name) or ", ".join(
-            f"{number(value)} {unit}" for unit, value in values[each.name][-1].items()
-        )
-        print(f"{scenario.name}: {each.name}: {said}   [{time.monotonic() - began:.0f} s]", flush=True)
+        taken = time.monotonic() - began
+        key = (scenario.name, each.name)
+        self.seconds[key] = self.seconds.get(key, 0.0) + taken
+        said = f"FAILED: {failures[each.name]}" if each.name in failures else _said(values[each.name][-1])
+        print(f"{scenario.name}: {each.name}: {said}   [{taken:.0f} s]", flush=True)
+
+    def durations(self) -> str:
+        """Where the run's time has gone: a line per scenario, its contestants behind it."""
+        lines = []
+        for scenario in dict.fromkeys(name for name, _ in self.seconds):
+            own = {who: taken for (name, who), taken in self.seconds.items() if name == scenario}
+            each = ", ".join(f"{who} {taken:.0f}" for who, taken in own.items())
+            lines.append(f"{scenario}: {sum(own.values()):.0f} s ({each})")
+        return "\n".join([*lines, f"all: {sum(self.seconds.values()) / 60:.1f} min"])
+
+
+def _said(values: Values) -> str:
+    return ", ".join(f"{number(value)} {unit}" for unit, value in values.items())
 
 
 def _rows(

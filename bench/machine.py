@@ -28,7 +28,6 @@ def describe(stage: Stage) -> dict[str, Any]:
         "node": _said("node", "--version").removeprefix("v"),
         "celery": version("celery"),
         "django": version("django"),
-        "peers": stage.peers.installed(),
     }
 
 

@@ -1,19 +1,43 @@
-"""The record: one JSON file per recorded run, and the newest figures of each scenario in bench/README.md."""
+"""The record: one JSON file per recorded run, and of each contestant its newest rows."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Figures, Row, Target
-from bench.table import render
+from bench.contest import Scenario
+from bench.figures import Figures, Row
+from bench.table import Line
 
 BENCH_DIR = Path(__file__).resolve().parent
 RESULTS_DIR = BENCH_DIR / "results"
-README = BENCH_DIR / "README.md"
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One recorded run: what it depends on, and its rows."""
+
+    facts: Mapping[str, Any]
+    rows: Sequence[Row]
+
+    @property
+    def name(self) -> str:
+        """Day and commit."""
+        return f"{self.facts['date'].split()[0]} {self.facts['commit']}"
+
+    def text(self) -> str:
+        """All that one has to know to read its figures."""
+        facts = self.facts
+        return (
+            f"{facts['date']}, commit {facts['commit']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
+            f"Python {facts['python']}, PostgreSQL {facts['postgresql']}, Redis {facts['redis']}, "
+            f"{facts['rounds']} rounds, scale {facts['scale']:g}"
+        )
+
+    def of(self, scenario: Scenario) -> Figures:
+        return Figures([row for row in self.rows if row.scenario == scenario.name], scenario.targets)
 
 
 def save(folder: Path, figures: Sequence[Figures], facts: Mapping[str, Any], now: datetime) -> Path:
@@ -26,42 +50,20 @@ def save(folder: Path, figures: Sequence[Figures], facts: Mapping[str, Any], now
     return path
 
 
-def latest(folder: Path) -> dict[str, tuple[dict[str, Any], list[Row]]]:
-    """The newest recorded rows of each scenario, with the record that they stand in."""
-    found: dict[str, tuple[dict[str, Any], list[Row]]] = {}
-    for path in sorted(folder.glob("*.json")):
-        record = json.loads(path.read_text())
-        rows = [Row(**row) for row in record.pop("rows")]
-        for name in dict.fromkeys(row.scenario for row in rows):
-            found[name] = (record, [row for row in rows if row.scenario == name])
+def load(folder: Path) -> list[Record]:
+    """All recorded runs, the newest first."""
+    read = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"), reverse=True)]
+    return [Record(record, [Row(**row) for row in record.pop("rows")]) for record in read]
+
+
+def newest(records: Sequence[Record], scenario: Scenario) -> list[tuple[Record, Line]]:
+    """The rows of each of a scenario's contestants in the newest run that had it, with that run."""
+    found = []
+    for each in scenario.contestants:
+        key = (scenario.name, each.name)
+        record = next((one for one in records if any((r.scenario, r.who) == key for r in one.rows)), None)
+        if record is not None:
+            figures = record.of(scenario)
+            rows = [row for row in figures.rows if row.who == each.name]
+            found += [(record, Line(row, figures, record.name)) for row in rows]
     return found
-
-
-def chapter(folder: Path, targets: Mapping[str, Sequence[Target]]) -> str:
-    """The part of bench/README.md that the record gives; scenarios in the order of `targets`."""
-    newest = latest(folder)
-    names = [name for name in targets if name in newest]
-    figures = [Figures(newest[name][1], targets[name]) for name in names]
-    sources: dict[str, list[str]] = {}
-    for name in names:
-        sources.setdefault(_source(newest[name][0]), []).append(name)
-    lines = [f"- {source}: {', '.join(of)}" for source, of in sources.items()]
-    return "\n".join([*lines, "", render(figures)]) if names else "Nothing is recorded yet."
-
-
-def renew(readme: Path, text: str) -> None:
-    """Put the chapter between the markers. Raises ValueError if they are not there."""
-    old = readme.read_text()
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{readme} has no lines {BEGIN} and {END}; put them where the table belongs")
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
-def _source(record: Mapping[str, Any]) -> str:
-    return (
-        f"{record['date']}, commit {record['commit']}, {record['cores']} cores, {record['memory_gib']} GiB, "
-        f"Python {record['python']}, PostgreSQL {record['postgresql']}, Redis {record['redis']}, "
-        f"{record['rounds']} rounds, scale {record['scale']:g}"
-    )

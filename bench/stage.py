@@ -16,6 +16,7 @@ from bench.servers import Postgres
 from launcher import pids
 from launcher.layout import PROJECT_DIR, VENV_PYTHON
 from launcher.processes import LOOPBACK, Process
+from launcher.supervisor import bound_to_parent
 from tests.chaos import brokers, janitor, roles
 from tests.chaos.ports import free_port
 
@@ -23,6 +24,8 @@ FOREIGN = ("DATABASE_URL", "CELERY_BROKER_URL", "SCHEDULER_DATA_DIR", "DJANGO_SE
 MOST_SECONDS = 60.0
 """What a measurement of one contestant may take, without its preparation."""
 READY_SECONDS = 60.0
+HELPER_SECONDS = 180.0
+"""What a helper may take, one that prepares included."""
 OURS = {
     "DJANGO_SETTINGS_MODULE": "bench.ours.settings",
     "EXTRA_APPS": "bench.ours",
@@ -96,7 +99,7 @@ class Stage:
         self.postgres.keep_as(f"ready_{name}")
         self._templates.add(name)
 
-    def run(self, *command: str, seconds: float = 300.0, **variables: str) -> str:
+    def run(self, *command: str, seconds: float = HELPER_SECONDS, **variables: str) -> str:
         """Run a helper to its end; what it printed. Raises RuntimeError with the end of what it said if it failed."""
         answer = subprocess.run(
             command,
@@ -106,6 +109,8 @@ class Stage:
             text=True,
             check=False,
             timeout=seconds,
+            start_new_session=True,
+            preexec_fn=bound_to_parent(signal.SIGKILL),
         )
         if answer.returncode:
             raise RuntimeError(f"{' '.join(command)[:200]} failed: {answer.stderr.strip()[-1500:]}")

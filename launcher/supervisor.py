@@ -27,20 +27,25 @@ PR_SET_PDEATHSIG = 1
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def spawn(
-    process: Process, environ: Mapping[str, str], output: int | IO[bytes] | None = subprocess.PIPE
-) -> subprocess.Popen[bytes]:
-    """Start a child that leads a session of its own, so that Ctrl-C reaches only who stops them in order."""
+def bound_to_parent(orphan_signal: signal.Signals) -> Callable[[], None]:
+    """What a new child calls before it runs, so that the kernel signals it when this process dies (Linux)."""
     parent = os.getpid()
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
-    def bind_to_parent() -> None:
+    def bind() -> None:
         if libc is not None:
-            libc.prctl(PR_SET_PDEATHSIG, int(process.orphan_signal))
+            libc.prctl(PR_SET_PDEATHSIG, int(orphan_signal))
             # The parent may have died before the kernel was told.
             if os.getppid() != parent:
                 os._exit(1)
 
+    return bind
+
+
+def spawn(
+    process: Process, environ: Mapping[str, str], output: int | IO[bytes] | None = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    """Start a child that leads a session of its own, so that Ctrl-C reaches only who stops them in order."""
     return subprocess.Popen(
         process.command,
         cwd=PROJECT_DIR,
@@ -50,7 +55,7 @@ def spawn(
         stderr=subprocess.STDOUT,
         start_new_session=True,
         # Safe: this process has one thread.
-        preexec_fn=bind_to_parent,
+        preexec_fn=bound_to_parent(process.orphan_signal),
     )
 
 

@@ -1,30 +1,16 @@
-"""The command line of the bench, the rounds' turns, and the record."""
+"""The command line of the bench, and the rounds' turns."""
 
-import json
-from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bench import results
 from bench.arguments import parse
 from bench.contest import Contest, Contestant, Scenario
-from bench.figures import Figures, Row, Target
+from bench.figures import Figures
 from bench.installing import NotInstalled
 
 KNOWN = {"drain": ["ours", "slow"], "submit": ["ours", "other"]}
-FACTS = {
-    "commit": "abc123+",
-    "rounds": 3,
-    "scale": 1.0,
-    "cores": 2,
-    "memory_gib": 8,
-    "python": "3.11",
-    "postgresql": "15",
-    "redis": "7",
-}
 
 
 def test_every_scenario_runs_unless_some_are_named() -> None:
@@ -45,6 +31,7 @@ def test_three_rounds_at_full_size_with_every_peer_is_the_default() -> None:
         (["--rounds", "0"], "is not a number from 1 to 100"),
         (["--rounds", "x"], "is not a number from 1 to 100"),
         (["--scale", "0"], "is not a number from 0.001 to 100"),
+        (["--record", "--scale", "0.5"], "--record is for figures of full size"),
         (["--scale", "nan"], "is not a number from 0.001 to 100"),
     ],
 )
@@ -75,7 +62,8 @@ class Trial:
 
     def run(self, rounds: int, peers: list[str] | None = None, need: Any = None) -> Figures:
         stage: Any = SimpleNamespace(clear=lambda: None, peers=SimpleNamespace(need=need))
-        return Contest(stage, rounds, 1.0, peers).run(self.scenario)
+        self.contest = Contest(stage, rounds, 1.0, peers)
+        return self.contest.run(self.scenario)
 
 
 def test_contestants_take_turns_and_another_one_begins_each_round() -> None:
@@ -107,51 +95,12 @@ def test_ours_and_its_variants_run_whichever_peers_are_named() -> None:
     assert [each.name for each in trial.scenario.chosen([])] == ["ours", "ours, events off"]
 
 
-def record(folder: Path, minute: int, scenario: str, value: float) -> Path:
-    figures = Figures([Row(scenario, "ours", "tasks/s", (value,))])
-    return results.save(folder, [figures], FACTS, datetime(2026, 11, 21, 10, minute, tzinfo=UTC))
-
-
-def test_a_record_holds_every_value_with_what_it_depends_on(tmp_path: Path) -> None:
-    path = record(tmp_path, 5, "drain", 7.0)
-    assert path.name == "2026-11-21T100500-abc123.json"
-    saved = json.loads(path.read_text())
-    assert saved["date"] == "2026-11-21 10:05 UTC"
-    assert saved["commit"] == "abc123+"
-    assert saved["rows"] == [
-        {"scenario": "drain", "who": "ours", "metric": "tasks/s", "values": [7.0], "note": ""}
+def test_the_run_tells_where_its_time_has_gone() -> None:
+    trial = Trial("ours", "a")
+    trial.run(1)
+    trial.contest.seconds = {("drain", "ours"): 61.2, ("drain", "a"): 3.0, ("idle", "ours"): 2.0}
+    assert trial.contest.durations().splitlines() == [
+        "drain: 64 s (ours 61, a 3)",
+        "idle: 2 s (ours 2)",
+        "all: 1.1 min",
     ]
-
-
-def test_the_chapter_has_the_newest_figures_of_each_scenario(tmp_path: Path) -> None:
-    record(tmp_path, 1, "drain", 111.0)
-    record(tmp_path, 2, "submit", 222.0)
-    record(tmp_path, 3, "drain", 333.0)
-    text = results.chapter(tmp_path, {"drain": [Target("tasks/s", ">=", 300)], "submit": []})
-    assert "111" not in text
-    assert text.index("333") < text.index("222")
-    assert "≥ 300 met" in text
-    assert "10:03 UTC" in text
-    assert "10:02 UTC" in text
-    assert "10:01 UTC" not in text
-
-
-def test_the_chapter_replaces_only_what_stands_between_its_markers(tmp_path: Path) -> None:
-    page = tmp_path / "README.md"
-    page.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
-    results.renew(page, "new")
-    results.renew(page, "newer")
-    assert page.read_text() == f"before\n{results.BEGIN}\nnewer\n{results.END}\nafter\n"
-
-
-def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
-    page = tmp_path / "README.md"
-    page.write_text("no place\n")
-    with pytest.raises(ValueError, match="put them where the table belongs"):
-        results.renew(page, "new")
-    assert page.read_text() == "no place\n"
-
-
-def test_the_page_of_the_bench_has_the_markers() -> None:
-    text = results.README.read_text()
-    assert text.count(results.BEGIN) == text.count(results.END) == 1

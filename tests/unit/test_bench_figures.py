@@ -74,14 +74,14 @@ def test_a_target_without_an_opponent_is_about_ours_alone() -> None:
 def test_the_table_says_who_met_what_by_the_ratio() -> None:
     targets = (Target(RATE, ">=", 100, "slow"), Target(RATE, "<=", 0.6, "ours, events off"))
     table = render([Figures(rows(), targets)])
-    assert cells(table, "slow") == ["drain", "slow", RATE, "3", "2 - 4", "66.7", "≥ 100 missed"]
-    assert cells(table, "ours, events off")[-2:] == ["0.500", "≤ 0.600 met"]
+    assert cells(table, "slow") == ["drain", "slow", RATE, "3", "2 - 4", "66.7", "≥ 100 missed (66.7)"]
+    assert cells(table, "ours, events off")[-2:] == ["0.500", "≤ 0.600 met (0.500)"]
     assert cells(table, "ours")[5] == ""
 
 
-def test_the_table_says_why_something_was_not_run() -> None:
+def test_the_table_says_why_something_has_failed() -> None:
     table = render([Figures(rows())])
-    assert cells(table, "absent")[3] == "not run"
+    assert cells(table, "absent")[3] == "failed"
     assert "- drain, absent: no such package." in table
 
 
