@@ -8,6 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 from drf_yasg.views import get_schema_view
 
+from scheduler_service import headers
 from scheduler_service.errors import DETAILS, problem_response
 from scheduler_service.health import LiveView, ReadyView
 
@@ -45,7 +46,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="swagger"), name="root"),
     *documented,
     path("api/v1/", include(api)),
-    path("swagger/", swagger.with_ui("swagger"), name="swagger"),
+    path("swagger/", headers.with_policy(headers.SWAGGER)(swagger.with_ui("swagger")), name="swagger"),
     path("swagger.json", swagger.without_ui(), {"format": "json"}, name="swagger-json"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

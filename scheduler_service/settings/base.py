@@ -43,6 +43,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "scheduler_service.request_ids.RequestIdMiddleware",
+    "scheduler_service.headers.HeadersMiddleware",
     "scheduler_service.errors.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
