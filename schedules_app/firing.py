@@ -26,7 +26,7 @@ from schedules_app.recurrence import (
     jitter,
     plan_fires,
 )
-from schedules_app.sql import Advance
+from schedules_app.sql import Advance, FiredRow
 from schedules_app.templating import has_placeholders, render
 from tasks_app.defaults import backoff_of, find_operation
 from tasks_app.records import NewTask
@@ -142,17 +142,17 @@ class Firing:
             for time, moment in times
         ]
 
-    def verdicts(self, tasks: list[NewTask]) -> list[Occurrence]:
+    def verdicts(self, tasks: list[NewTask]) -> list[FiredRow]:
         """The ledger's rows for the occurrences that are fired as these tasks."""
-        current = policy(self.schedule)
+        current, schedule = policy(self.schedule), self.schedule
         return [
-            Occurrence(
-                task_schedule_id=self.schedule_id,
-                occurs_at=time,
-                verdict="LATE" if is_late(time, self.now, current) else "FIRED",
-                decided_at=self.now,
-                task_id=task.task_id,
-                revision=self.schedule.revision,
+            FiredRow(
+                schedule.task_schedule_id,
+                time,
+                "LATE" if is_late(time, self.now, current) else "FIRED",
+                self.now,
+                task.task_id,
+                schedule.revision,
             )
             for time, task in zip(self.fires, tasks, strict=True)
         ]

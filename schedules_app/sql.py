@@ -1,24 +1,23 @@
 """The statements of a tick that the ORM cannot express, for PostgreSQL and SQLite. Only `store` calls them.
 
-Sets of rows travel as one JSON parameter, so that a statement's text never depends on their number.
+A statement's text never depends on the number of rows (`tasks_app.arrays`).
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import CharField, QuerySet
+from django.db.models import BooleanField, CharField, QuerySet
 from django.db.models.expressions import RawSQL
 
+from tasks_app import arrays
+from tasks_app.arrays import Kinds, Row
 from tasks_app.lifecycle import TERMINAL, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Advance:
+class Advance(NamedTuple):
     """A schedule's step from one `next_run_at` to another; `last` None: no task was created."""
 
     schedule_id: UUID
@@ -31,8 +30,7 @@ class Advance:
     """The occurrences that wait for the end of a task, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """What a schedule keeps of the ends of its tasks."""
 
     schedule_id: UUID
@@ -40,6 +38,18 @@ class Counters:
     last_success_at: datetime | None
     last_failure_at: datetime | None
     success_overdue_since: datetime | None
+
+
+class FiredRow(NamedTuple):
+    """The ledger's row of an occurrence that gave a task."""
+
+    schedule_id: UUID
+    occurs_at: datetime
+    verdict: str
+    decided_at: datetime
+    task_id: UUID
+    revision: int
+    origin: str = "schedule"
 
 
 _ADVANCE = """
@@ -82,21 +92,52 @@ SELECT t.status FROM tasks_task t
 WHERE t.task_schedule = schedules_taskschedule.task_schedule_id AND t.status IN ({_UNFINISHED}) LIMIT 1
 """  # noqa: S608 - constant names
 
+# What `plain` knows nothing of, and the last task of a schedule, which ends it. Scalar for the same reason.
+_IS_PLAIN = """
+paused_at IS NULL AND next_run_at IS NOT NULL AND overlap = 'allow' AND buffered_count = 0 AND catch_up_limit > 0
+AND (schedule_x_times IS NULL OR tasks_created + 1 < schedule_x_times)
+AND excluded_dates = '[]' AND overrides = '{}' AND (
+    SELECT 1 FROM schedules_schedulecalendar c
+    WHERE c.task_schedule_id = schedules_taskschedule.task_schedule_id LIMIT 1
+) IS NULL
+"""
+
 _PIN_PLANS = "; ".join(
     f"SET LOCAL enable_{node} = off" for node in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
 )
 
-_GIVEN_POSTGRES = "given AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS g({}))"
-_GIVEN_SQLITE = "given AS MATERIALIZED (SELECT {} FROM json_each(%s))"
-_TYPES = {
+_STEP: Kinds = {
     "id": "uuid",
+    "old": "timestamptz",
+    "new": "timestamptz",
+    "due": "timestamptz",
+    "last": "timestamptz",
     "created": "bigint",
-    "number": "bigint",
-    "failures": "bigint",
     "buffered": "jsonb",
     "buffered_count": "bigint",
 }
-_STEP = ("id", "old", "new", "due", "last", "created", "buffered", "buffered_count")
+_PAIR: Kinds = {"number": "bigint", "id": "uuid", "occurs_at": "timestamptz"}
+_COUNTED: Kinds = {
+    "id": "uuid",
+    "failures": "bigint",
+    "succeeded": "timestamptz",
+    "failed": "timestamptz",
+    "overdue": "timestamptz",
+}
+_KEY: Kinds = {"id": "uuid"}
+_FIRED: Kinds = {
+    "task_schedule_id": "uuid",
+    "occurs_at": "timestamptz",
+    "verdict": "text",
+    "decided_at": "timestamptz",
+    "task_id": "uuid",
+    "revision": "bigint",
+    "origin": "text",
+}
+_RECORD = f"""
+INSERT INTO schedules_occurrence ({", ".join(_FIRED)}, reason, count, task_status)
+WITH {{given}} SELECT g.*, '', 1, '' FROM given g
+"""  # noqa: S608 - constant names
 
 
 def pin_plans() -> None:
@@ -122,16 +163,7 @@ def is_empty(chosen: QuerySet[Any]) -> bool:
 def advance(steps: Sequence[Advance]) -> set[UUID]:
     """Move schedules on whose `next_run_at` is still the old one; the ids of those."""
     given = [
-        {
-            "id": _id(step.schedule_id),
-            "old": _time(step.old),
-            "new": _time(step.new),
-            "due": _time(step.due),
-            "last": _time(step.last),
-            "created": step.created,
-            "buffered": [time.isoformat() for time in step.waiting],
-            "buffered_count": len(step.waiting),
-        }
+        (*step[:6], [time.isoformat() for time in step.waiting] if step.waiting else [], len(step.waiting))
         for step in steps
     ]
     return _ids(_run(_ADVANCE, _STEP, given))
@@ -139,35 +171,27 @@ def advance(steps: Sequence[Advance]) -> set[UUID]:
 
 def count(counters: Sequence[Counters]) -> None:
     """Write what schedules keep of the ends of their tasks; whoever calls this has locked them."""
-    given = [
-        {
-            "id": _id(item.schedule_id),
-            "failures": item.consecutive_failures,
-            "succeeded": _time(item.last_success_at),
-            "failed": _time(item.last_failure_at),
-            "overdue": _time(item.success_overdue_since),
-        }
-        for item in counters
-    ]
-    if given:
+    if counters:
         pin_plans()
-        _run(_COUNT, ("id", "failures", "succeeded", "failed", "overdue"), given)
+        _run(_COUNT, _COUNTED, counters)
 
 
 def recorded(pairs: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
     """Those pairs of schedule and nominal time that the ledger has a verdict on already."""
-    given = [
-        {"number": number, "id": _id(key), "occurs_at": _time(time)}
-        for number, (key, time) in enumerate(pairs)
-    ]
-    return {pairs[number] for (number,) in _run(_RECORDED, ("number", "id", "occurs_at"), given)}
+    given = [(number, key, time) for number, (key, time) in enumerate(pairs)]
+    return {pairs[number] for (number,) in _run(_RECORDED, _PAIR, given)}
+
+
+def record(rows: Sequence[FiredRow]) -> None:
+    """Add to the ledger. Raises IntegrityError if an occurrence has its verdict already."""
+    _execute(_RECORD, _FIRED, rows)
 
 
 def running(schedule_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the schedules that have an unfinished task, whatever created it."""
     if not schedule_ids:
         return set()
-    return _ids(_run(_RUNNING, ("id",), [{"id": _id(key)} for key in schedule_ids]))
+    return _ids(_run(_RUNNING, _KEY, [(key,) for key in schedule_ids]))
 
 
 def unfinished() -> RawSQL:
@@ -175,35 +199,40 @@ def unfinished() -> RawSQL:
     return RawSQL(_UNFINISHED_OF, (), CharField())  # noqa: S611 - constant text
 
 
+def is_plain() -> RawSQL:
+    """In a query of schedules: whether nothing in a row asks for more than `plain` does."""
+    return RawSQL(_IS_PLAIN, (), BooleanField())  # noqa: S611 - constant text
+
+
 def _ids(rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
     return {key if isinstance(key, UUID) else UUID(hex=key) for (key,) in rows}
 
 
-def _run(template: str, columns: Sequence[str], given: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def _run(template: str, kinds: Kinds, rows: Sequence[Row]) -> list[Row]:
+    if not rows:
+        return []
     with connection.cursor() as cursor:
-        statement = template.format(given=_given(columns), unfinished=_UNFINISHED)
-        cursor.execute(statement, [json.dumps(given)])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+        _execute_with(cursor, template, kinds, rows)
+        found: list[Row] = cursor.fetchall()
+    return found
 
 
-def _given(columns: Sequence[str]) -> str:
+def _execute(template: str, kinds: Kinds, rows: Sequence[Row]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            _execute_with(cursor, template, kinds, rows)
+
+
+def _execute_with(cursor: Any, template: str, kinds: Kinds, rows: Sequence[Row]) -> None:
     if _is_postgres():
-        typed = (f"{name} {_TYPES.get(name, 'timestamptz')}" for name in columns)
-        return _GIVEN_POSTGRES.format(", ".join(typed))
-    return _GIVEN_SQLITE.format(", ".join(f"value ->> '$.{name}' AS {name}" for name in columns))
+        given = arrays.postgres_select(kinds)
+        parameters = arrays.postgres_parameters(rows, kinds)
+    else:
+        given = arrays.sqlite_select(kinds)
+        parameters = arrays.sqlite_parameters(rows)
+    given = f"given AS MATERIALIZED ({given})"
+    cursor.execute(template.format(given=given, unfinished=_UNFINISHED), parameters)
 
 
 def _is_postgres() -> bool:
     return connection.vendor == "postgresql"
-
-
-def _id(key: UUID) -> str:
-    return str(key) if _is_postgres() else key.hex
-
-
-def _time(time: datetime | None) -> str | None:
-    if time is None:
-        return None
-    # SQLite compares times as texts, so they must be spelled as the ORM spells them.
-    return time.isoformat() if _is_postgres() else str(time.astimezone(UTC).replace(tzinfo=None))

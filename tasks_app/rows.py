@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models.base import ModelState
 
 from tasks_app import insertion, sql
+from tasks_app.arrays import Row
 from tasks_app.lifecycle import Backoff, Curve, initial_status
 from tasks_app.models import Task
 from tasks_app.records import Claim, Ending, NewTask
@@ -65,9 +66,9 @@ def _blank_columns() -> dict[str, Any]:
 _new_columns = itemgetter(*insertion.NEW)
 
 
-def columns(task: Task) -> insertion.Row:
+def columns(task: Task) -> Row:
     """What `insertion` takes of a new task."""
-    row: insertion.Row = _new_columns(task.__dict__)
+    row: Row = _new_columns(task.__dict__)
     return row
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from tasks_app.insertion import sqlite_time
+from tasks_app.arrays import sqlite_time
 
 Row = tuple[Any, ...]
 

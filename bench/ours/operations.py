@@ -21,6 +21,12 @@ def add_alone(x: int, y: int) -> int:
     return x + y
 
 
+@operation("bench.label", quick=True)
+def label(text: str, y: int) -> str:
+    """Joins a text and a number."""
+    return f"{text} {y}"
+
+
 @operation("bench.stamp", quick=True)
 def stamp() -> float:
     """Tells when it began, in seconds of the wall clock, over the bench's Redis."""

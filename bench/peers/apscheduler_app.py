@@ -11,7 +11,20 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 
-HOURS = (24, 6, 168, 1.5, 24)
+BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
+# The nearest of its kinds to those of `bench.ours.tick`, in the same shares.
+TRIGGERS = (
+    ("cron", {"hour": 10, "minute": 0, "timezone": BERLIN}),
+    ("interval", {"hours": 6}),
+    ("interval", {"days": 7}),
+    ("interval", {"minutes": 90, "jitter": 30}),
+    ("cron", {"hour": 4, "minute": 0, "timezone": NEW_YORK}),
+    ("cron", {"hour": 9, "minute": 0, "day_of_week": "mon-fri"}),
+    ("cron", {"hour": "8-18", "minute": "*/15", "jitter": 30}),
+    ("cron", {"hour": 11, "minute": 0, "timezone": BERLIN}),
+    ("cron", {"hour": 5, "minute": 0, "day_of_week": "mon-fri", "timezone": NEW_YORK}),
+    ("cron", {"hour": 9, "minute": 0}),
+)
 _fired = 0
 _lock = threading.Lock()
 
@@ -42,9 +55,8 @@ def prepare(number: int) -> None:
     made.start(paused=True)
     due = datetime.now(UTC) - timedelta(seconds=1)
     for n in range(number):
-        made.add_job(
-            "bench.peers.apscheduler_app:add", "interval", (n, 1), hours=HOURS[n % 5], next_run_time=due
-        )
+        kind, fields = TRIGGERS[n % len(TRIGGERS)]
+        made.add_job("bench.peers.apscheduler_app:add", kind, (n, 1), next_run_time=due, **fields)
     os._exit(0)  # a shutdown would process them once more, and fail
 
 

@@ -28,6 +28,7 @@ from schedules_app.recurrence.planning import (
     next_from,
     plan_fires,
 )
+from schedules_app.recurrence.stepping import following
 from schedules_app.recurrence.timeline import upcoming
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Skipped",
     "check_calendar",
     "describe",
+    "following",
     "is_late",
     "jitter",
     "known_zones",

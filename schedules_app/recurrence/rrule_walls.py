@@ -44,7 +44,7 @@ _COUNTED = 300 * 366 * DAY
 @lru_cache(maxsize=2048)
 def walk(recur: Recur, dtstart: datetime) -> "Walk":
     """The times of a rule from a naive DTSTART in whole seconds; a `recur.until` must be naive."""
-    complete = _completed(recur, dtstart)
+    complete = completed(recur, dtstart)
     return _ClockWalk(complete, dtstart) if recur.freq >= DAILY else _CalendarWalk(complete, dtstart)
 
 
@@ -211,7 +211,7 @@ def _datetime(time: int) -> datetime:
     return datetime.fromordinal(day) + timedelta(seconds=second)
 
 
-def _completed(recur: Recur, dtstart: datetime) -> Recur:
+def completed(recur: Recur, dtstart: datetime) -> Recur:
     """The rule with what it takes from DTSTART given explicitly, as dateutil does it."""
     given: dict[str, Numbers | tuple[tuple[int, int], ...]] = {}
     if not (recur.byday or recur.bymonthday or recur.byyearday or recur.byweekno):

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
+from schedules_app import sql
 from schedules_app.errors import TooManyOccurrences
 from schedules_app.firing import Firing, rule_of
 from schedules_app.models import Backfill, Occurrence, TaskSchedule
@@ -162,7 +163,5 @@ def _fire(schedule: TaskSchedule, times: list[datetime], priority: int, now: dat
     schedule.priority = priority
     tasks = at_once(schedule, tuple(times), now)
     rows = Firing(schedule=schedule, now=now, fires=tuple(times)).verdicts(tasks)
-    for row in rows:
-        row.origin = Origin.BACKFILL
-    Occurrence.objects.bulk_create(rows)
+    sql.record([row._replace(origin=Origin.BACKFILL) for row in rows])
     task_store.create(tasks, now)

@@ -11,7 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from schedules_app import sql
+from schedules_app import plain, sql
 from schedules_app.firing import Firing, fire, left_out, skipped_rows, wait_over
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Fired, Overlap, Reason
@@ -34,8 +34,8 @@ def fire_due(now: datetime | None = None, limit: int | None = None) -> Fired:
     """
     moment = now or task_store.database_now()
     most = limit or settings.CONFIG.tick_slice
-    due = _slice(_due(moment), most, moment, fire)
-    waited = _slice(_waiting(), most, moment, wait_over)
+    due = _due_slice(most, moment)
+    waited = _slice(_waiting(), most, moment)
     return Fired(
         schedules=due.schedules + waited.schedules,
         tasks=due.tasks + waited.tasks,
@@ -56,22 +56,50 @@ def _waiting() -> QuerySet[TaskSchedule]:
     return free.order_by("task_schedule_id")
 
 
-def _slice(
-    chosen: QuerySet[TaskSchedule], most: int, now: datetime, plan: Callable[[TaskSchedule, datetime], Firing]
-) -> Fired:
+def _due_slice(most: int, now: datetime) -> Fired:
     # Asked first without a transaction: an idle tick then never takes SQLite's write lock.
+    if sql.is_empty(_due(now)):
+        return Fired()
+    moment = plain.Moment.at(now)
+    with transaction.atomic():
+        rows = plain.read(_locked(_due(now))[:most])
+        steps = _unrecorded([step for row in rows if (step := plain.step(row, moment)) is not None])
+        done = {step.due.task_schedule_id for step in steps}
+        others = [row.task_schedule_id for row in rows if row.task_schedule_id not in done]
+        schedules = _schedules(others)
+        awake, left_out_rows = _resume(schedules, now)
+        firings = _decide(_plan(awake, now, fire))
+        tasks, skipped = _write(firings, left_out_rows, now, steps)
+    return Fired(schedules=len(rows), tasks=tasks, skipped=skipped)
+
+
+def _slice(chosen: QuerySet[TaskSchedule], most: int, now: datetime) -> Fired:
     if sql.is_empty(chosen):
         return Fired()
     with transaction.atomic():
-        sql.pin_plans()
-        # SQLite has no row locks; its IMMEDIATE transactions are alone already.
-        locked = chosen.select_for_update(skip_locked=True, no_key=True)
-        schedules = list(locked.prefetch_related("calendars")[:most])
-        if not schedules:
-            return Fired()
-        awake, left_out_rows = _resume(schedules, now)
-        tasks, skipped = _write(_decide(_plan(awake, now, plan)), left_out_rows, now)
+        schedules = list(_locked(chosen).prefetch_related("calendars")[:most])
+        tasks, skipped = _write(_decide(_plan(schedules, now, wait_over)), [], now)
     return Fired(schedules=len(schedules), tasks=tasks, skipped=skipped)
+
+
+def _locked(chosen: QuerySet[TaskSchedule]) -> QuerySet[TaskSchedule]:
+    sql.pin_plans()
+    # SQLite has no row locks; its IMMEDIATE transactions are alone already.
+    return chosen.select_for_update(skip_locked=True, no_key=True)
+
+
+def _unrecorded(steps: Sequence[plain.Step]) -> list[plain.Step]:
+    """Those whose occurrence has no verdict yet."""
+    recorded = sql.recorded([(step.due.task_schedule_id, step.due.next_run_at) for step in steps])
+    return [step for step in steps if (step.due.task_schedule_id, step.due.next_run_at) not in recorded]
+
+
+def _schedules(keys: Sequence[UUID]) -> list[TaskSchedule]:
+    """These, which are locked, the longest due first."""
+    if not keys:
+        return []
+    mine = TaskSchedule.objects.filter(task_schedule_id__in=keys).order_by("due_at")
+    return list(mine.prefetch_related("calendars"))
 
 
 def _resume(schedules: Sequence[TaskSchedule], now: datetime) -> tuple[list[TaskSchedule], list[Occurrence]]:
@@ -141,10 +169,20 @@ def _decide(firings: Sequence[Firing]) -> list[Firing]:
     return [firing.decided(recorded, running) for firing in firings]
 
 
-def _write(firings: Sequence[Firing], rows: list[Occurrence], now: datetime) -> tuple[int, int]:
+def _write(
+    firings: Sequence[Firing], rows: list[Occurrence], now: datetime, steps: Sequence[plain.Step] = ()
+) -> tuple[int, int]:
     """Advance the schedules, and lay down verdicts and tasks of those that stood where the plan began."""
-    won = sql.advance([firing.advance() for firing in firings])
+    ahead = plain.Moment.at(now)
+    won = sql.advance(
+        [firing.advance() for firing in firings] + [plain.advance(step, ahead) for step in steps]
+    )
     tasks, fired, skipped = [], [], list(rows)
+    for step in steps:
+        if step.due.task_schedule_id in won:
+            task = plain.task(step)
+            tasks.append(task)
+            fired.append(plain.verdict(step, task, now))
     for firing in firings:
         if firing.schedule_id in won:
             new = firing.tasks()
@@ -152,7 +190,7 @@ def _write(firings: Sequence[Firing], rows: list[Occurrence], now: datetime) -> 
             fired += firing.verdicts(new)
             skipped += fitted(firing.schedule, firing.skips())
     _cancel([firing.schedule_id for firing in firings if firing.cancels and firing.schedule_id in won], now)
-    Occurrence.objects.bulk_create(fired)
+    sql.record(fired)
     Occurrence.objects.bulk_create(skipped, ignore_conflicts=True)
     task_store.create(tasks, now)
     return len(tasks), sum(row.count for row in skipped)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from django.db import transaction
 
-from schedules_app import store, tasks
+from schedules_app import sql, store, tasks
 from schedules_app.errors import TooManyOccurrences
 from schedules_app.models import Backfill, Occurrence
 from schedules_app.recurrence import InvalidRecurrence
@@ -259,7 +259,7 @@ def test_a_backfill_of_an_unknown_schedule_changes_nothing_and_says_so() -> None
     ("target", "name"),
     [
         (task_store, "create"),
-        (Occurrence.objects, "bulk_create"),
+        (sql, "record"),
         (Backfill, "save"),
         (backfills, "make_room"),
         (backfills, "_decided"),

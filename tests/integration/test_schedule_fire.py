@@ -189,7 +189,7 @@ def test_a_task_waits_between_attempts_as_its_operation_says() -> None:
 
 @pytest.mark.parametrize(
     ("target", "name"),
-    [(sql, "recorded"), (sql, "advance"), (task_store, "create"), (Occurrence.objects, "bulk_create")],
+    [(sql, "recorded"), (sql, "advance"), (task_store, "create"), (sql, "record")],
 )
 def test_a_slice_that_dies_between_two_statements_leaves_nothing_and_is_done_again(
     monkeypatch: pytest.MonkeyPatch, target: Any, name: str

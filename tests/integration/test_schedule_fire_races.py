@@ -240,9 +240,9 @@ def test_a_slice_that_dies_at_any_statement_leaves_all_or_nothing_and_is_done_by
     later = NOON + 2 * HOUR
     states = [_state()]
     with _undone():
-        due = ticking._slice(ticking._due(later), 100, later, ticking.fire)
+        due = ticking._due_slice(100, later)
         states.append(_state())
-        waited = ticking._slice(ticking._waiting(), 100, later, ticking.wait_over)
+        waited = ticking._slice(ticking._waiting(), 100, later)
         states.append(_state())
     assert (due.schedules, due.tasks, waited.tasks) == (8, 5, 1)
     assert states[0] != states[1] != states[2]

@@ -13,8 +13,14 @@ django.setup()
 
 from datetime import timedelta  # noqa: E402
 
+from django.db.models import Model  # noqa: E402
 from django.utils.timezone import now  # noqa: E402
-from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks  # noqa: E402
+from django_celery_beat.models import (  # noqa: E402
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    PeriodicTasks,
+)
 from django_celery_beat.schedulers import DatabaseScheduler  # noqa: E402
 
 from bench.peers.standard.celery import app  # noqa: E402
@@ -22,10 +28,7 @@ from bench.peers.standard.celery import app  # noqa: E402
 
 def prepare(number: int) -> None:
     """Store schedules that are due now."""
-    intervals = [
-        IntervalSchedule.objects.create(every=every, period=period)
-        for every, period in ((1, "days"), (6, "hours"), (7, "days"), (90, "minutes"), (24, "hours"))
-    ]
+    recurrences = _recurrences()
     last = now() - timedelta(days=8)
     PeriodicTask.objects.bulk_create(
         [
@@ -33,7 +36,7 @@ def prepare(number: int) -> None:
                 name=f"task {n}",
                 task="bench.add",
                 args=json.dumps([n, 1]),
-                interval=intervals[n % 5],
+                **recurrences[n % len(recurrences)],
                 last_run_at=last,
             )
             for n in range(number)
@@ -41,6 +44,29 @@ def prepare(number: int) -> None:
         batch_size=1000,
     )
     PeriodicTasks.update_changed()
+
+
+def _recurrences() -> list[dict[str, Model]]:
+    """The nearest of its kinds to those of `bench.ours.tick`, in the same shares."""
+
+    def interval(every: int, period: str) -> dict[str, Model]:
+        return {"interval": IntervalSchedule.objects.create(every=every, period=period)}
+
+    def crontab(timezone: str = "UTC", **fields: str) -> dict[str, Model]:
+        return {"crontab": CrontabSchedule.objects.create(timezone=timezone, minute="0", **fields)}
+
+    return [
+        crontab("Europe/Berlin", hour="10"),
+        interval(6, "hours"),
+        interval(7, "days"),
+        interval(90, "minutes"),
+        crontab("America/New_York", hour="4"),
+        crontab(hour="9", day_of_week="1-5"),
+        {"crontab": CrontabSchedule.objects.create(minute="*/15", hour="8-18")},
+        crontab("Europe/Berlin", hour="11"),
+        crontab("America/New_York", hour="5", day_of_week="1-5"),
+        crontab(hour="8"),
+    ]
 
 
 def fire(number: int, seconds: float) -> None:
