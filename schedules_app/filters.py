@@ -69,6 +69,12 @@ class ScheduleFilterSet(filters.FilterSet):
     queue = TextFilter(max_length=64, help_text="The queue's exact name.")
     alert = AlertFilter(help_text="`true`: with any alert; else with this one.")
 
+    def walked(self) -> QuerySet[TaskSchedule] | None:
+        """The schedules among which those that are asked for have to be searched; None where an index knows them."""
+        given = self.form.cleaned_data
+        is_searched = any(given.get(name) for name in ("status", "operation", "queue"))
+        return TaskSchedule.objects.all() if is_searched and not given.get("alert") else None
+
     class Meta:
         model = TaskSchedule
         fields: list[str] = []

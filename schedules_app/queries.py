@@ -129,6 +129,10 @@ def due_before(moment: datetime, limit: int) -> list[TaskSchedule]:
 
 
 def oldest_due_at() -> datetime | None:
-    """The earliest `next_run_at` of the active schedules: in the past if ticks are late. None if none is active."""
-    active = TaskSchedule.objects.filter(_CONDITIONS[ScheduleStatus.ACTIVE]).order_by("next_run_at")
-    return active.values_list("next_run_at", flat=True).first()
+    """The `next_run_at` of the active schedule that a tick has to look at first, to TICK_AHEAD_SECONDS the earliest.
+
+    In the past if ticks are late; None if no schedule is active.
+    """
+    # Not in the order of next_run_at: paused schedules, which have no due_at, would have to be walked past.
+    active = TaskSchedule.objects.filter(_CONDITIONS[ScheduleStatus.ACTIVE], due_at__isnull=False)
+    return active.order_by("due_at").values_list("next_run_at", flat=True).first()

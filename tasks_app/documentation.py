@@ -82,7 +82,11 @@ LIST_TASKS: dict[str, Any] = {
     "operation_summary": "List tasks",
     "operation_description": (
         "Newest first, unless `ordering` says otherwise; filters combine. An ordering by `finished_at` lists only "
-        "tasks that have finished. Pages follow a cursor: rows that come or go shift nothing."
+        "tasks that have finished. Pages follow a cursor: rows that come or go shift nothing. Filters without an index "
+        "are looked for among the next 101,000 tasks: where few match, a page has fewer than `page_size`, or none, and "
+        "`next` goes on behind them; the list ends where `next` is null. For tasks that ended lately, order by "
+        "`-finished_at`. An order by another column than the time of creation or end is for filtered lists: where it "
+        "takes PostgreSQL more than 2 s, the answer is 400 `too_broad`."
     ),
     "responses": {
         200: answer(

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError as FormError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django_filters import rest_framework as filters
 from rest_framework.request import Request
@@ -16,7 +18,8 @@ from rest_framework.views import APIView
 from scheduler_service.errors import QueryError
 from tasks_app import queries
 from tasks_app.fields import InvalidInstantError, parse_instant
-from tasks_app.lifecycle import Status
+from tasks_app.ids import CLOCKS_DIFFER, first_id
+from tasks_app.lifecycle import TERMINAL, Status
 from tasks_app.models import Task
 
 
@@ -77,7 +80,31 @@ class StatusFilter(filters.Filter):
     }
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(lookup_expr="in", choices=[(s.value, s.value) for s in Status], **kwargs)
+        super().__init__(choices=[(s.value, s.value) for s in Status], **kwargs)
+
+    def filter(self, queryset: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
+        """One condition each, not IN: the statuses of unfinished tasks lie in different partial indexes."""
+        return queryset.filter(reduce(or_, (Q(status=one) for one in value))) if value else queryset
+
+
+class CreatedFilter(InstantFilter):
+    """A bound on created_at, and with it one on the ids, which are ordered by time: their index needs no others."""
+
+    def __init__(self, field_name: str, bound: str, **kwargs: Any) -> None:
+        super().__init__(field_name, bound, **kwargs)
+        self.bound = bound
+
+    def filter(self, queryset: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:
+        return queryset if value is None else super().filter(queryset, value).filter(self.of_ids(value))
+
+    def of_ids(self, value: datetime) -> Q:
+        """The bound on the ids; for one on `finished_at` too: no task ends before it is created."""
+        is_from = self.bound == "gte"
+        margin = -CLOCKS_DIFFER if is_from else CLOCKS_DIFFER
+        try:
+            return Q(**{f"pk__{self.bound}": first_id(value + margin)})
+        except OverflowError:
+            return Q()
 
 
 class TextFilter(filters.CharFilter):
@@ -106,6 +133,7 @@ class StrictFilterBackend(filters.DjangoFilterBackend):
             return queryset
         if not filterset.is_valid():
             raise QueryError(_faults(filterset.form))
+        view.filterset = filterset  # type: ignore[attr-defined]
         return filterset.qs
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
@@ -130,6 +158,9 @@ def _faults(form: forms.Form) -> dict[str, list[ErrorDetail]]:
     }
 
 
+_BOUNDS = ("created_after", "created_before", "finished_before")
+
+
 class TaskFilterSet(filters.FilterSet):
     """Filters of GET /tasks/."""
 
@@ -145,14 +176,31 @@ class TaskFilterSet(filters.FilterSet):
     )
     task_schedule = UUIDFilter(help_text="Tasks of this task schedule.")
     tag = TextFilter(method="filter_tag", max_length=64, help_text="Tasks that have this tag.")
-    created_after = InstantFilter("created_at", "gte", help_text="Created at this time or later.")
-    created_before = InstantFilter("created_at", "lt", help_text="Created before this time.")
+    created_after = CreatedFilter("created_at", "gte", help_text="Created at this time or later.")
+    created_before = CreatedFilter("created_at", "lt", help_text="Created before this time.")
     finished_after = InstantFilter("finished_at", "gte", help_text="Finished at this time or later.")
-    finished_before = InstantFilter("finished_at", "lt", help_text="Finished before this time.")
+    finished_before = CreatedFilter("finished_at", "lt", help_text="Finished before this time.")
 
     class Meta:
         model = Task
         fields: list[str] = []
+
+    _ANSWERED_BY_IDS = frozenset({"created_after", "created_before"})
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The filters that the request has, by their names."""
+        return {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "", [])}
+
+    def walked(self) -> QuerySet[Task] | None:
+        """The tasks among which those that are asked for have to be searched; None where an index knows them."""
+        given = self.given
+        statuses = set(given.get("status", ()))
+        is_unfinished = bool(statuses) and not statuses & TERMINAL
+        if given.keys() <= self._ANSWERED_BY_IDS or "task_schedule" in given or is_unfinished:
+            return None
+        bounds = (self.filters[name].of_ids(given[name]) for name in _BOUNDS if name in given)
+        return queries.all_tasks().filter(*bounds)
 
     def filter_tag(self, queryset: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:
         return queries.with_tag(queryset, value)

@@ -1,6 +1,7 @@
 """Identifiers of tasks and schedules."""
 
 import uuid
+from datetime import datetime, timedelta
 
 import uuid_utils.compat
 
@@ -8,3 +9,13 @@ import uuid_utils.compat
 def new_id() -> uuid.UUID:
     """A time-ordered UUID (RFC 9562, version 7), monotonic within a process: creation order is id order."""
     return uuid_utils.compat.uuid7()
+
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""By how much the clock of a machine that makes ids may differ from the database's."""
+
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """The id before which none lies that was made at this moment or later."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return uuid.UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)

@@ -5,11 +5,14 @@ pages shift nothing, and any number of rows may share a value.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.core import signing
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -20,6 +23,15 @@ from rest_framework.views import APIView
 
 from scheduler_service.errors import QueryError
 
+STRETCHES = (1_000, 100_000)
+"""How many rows one page looks at: few first, since most filters hit often, then as many as take some tens of ms."""
+
+MOST_MILLISECONDS = 2_000
+"""What PostgreSQL may take for a page in an order other than that of creation."""
+_CANCELED = "57014"
+FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
+"""Before all ids, and behind all."""
+
 
 class Cursor(NamedTuple):
     """A place in an ordered list: beyond the row with this `value` and primary key, or before it."""
@@ -29,12 +41,23 @@ class Cursor(NamedTuple):
     pk: str
 
 
+class _Edge(NamedTuple):
+    """A row behind which a page goes on though it does not show it."""
+
+    pk: Any
+
+
 class KeysetPagination(BasePagination):
     """Pages by `cursor` (opaque, signed), `page_size` and `ordering`.
 
     The view's `orderings` maps each allowed ordering to a column with its sign, such as
     `{"-created_at": "-pk", "run_at": "run_at"}`; the first is the default. The column `pk` orders by the
     primary key alone. An ordering by a nullable column lists only the rows that have a value there.
+
+    Two methods of a view keep pages of large tables cheap. `walked` gives the rows among which those of the list have
+    to be searched in the order of the primary key, None where an index knows them: a page then looks at a stretch of
+    them only, and may have fewer rows than asked for, or none, with a `next` that goes on behind it. `parts` parts a
+    list into several, each of which an index has in the order of that column.
     """
 
     page_size = 50
@@ -43,6 +66,8 @@ class KeysetPagination(BasePagination):
 
     request: Request
     page: list[Any]
+    first: Any
+    last: Any
     has_next: bool
     has_previous: bool
 
@@ -57,17 +82,62 @@ class KeysetPagination(BasePagination):
         self.field, self.is_descending = column.lstrip("-"), column.startswith("-")
         # A cursor holds a place in one list only; the salt makes it worthless for another list or ordering.
         self.salt = f"cursor:{queryset.model._meta.label}:{self.ordering}"
-        cursor = self._cursor(request)
-        self._read(queryset, cursor, self._page_size(request))
+        self._read(queryset, self._cursor(request), self._page_size(request), view)
         return self.page
 
-    def _read(self, queryset: QuerySet[Any], cursor: Cursor | None, size: int) -> None:
+    def _read(self, queryset: QuerySet[Any], cursor: Cursor | None, size: int, view: Any) -> None:
         is_backward = cursor is not None and cursor.is_backward
-        rows = list(self._ordered(queryset, cursor, is_backward)[: size + 1])
-        has_more = len(rows) > size
+        walked = view.walked() if self.field == "pk" and hasattr(view, "walked") else None
+        edge: _Edge | None = None
+        if walked is not None:
+            rows, edge = self._walk(queryset, walked, cursor, size + 1)
+        else:
+            parts = view.parts(queryset, self.field) if hasattr(view, "parts") else [queryset]
+            with _in_time(is_limited=self.field != "pk"):
+                rows = self._merge(parts, cursor, size + 1)
+        has_more = len(rows) > size or edge is not None
         self.page = rows[:size][::-1] if is_backward else rows[:size]
         self.has_next = is_backward or has_more
         self.has_previous = has_more if is_backward else cursor is not None
+        if walked is not None and not (self.page or edge or is_backward):
+            edge = _Edge(FIRST_ID if self.is_descending else LAST_ID)  # the way back begins at the list's end
+        self._set_ends(edge, is_backward=is_backward)
+
+    def _set_ends(self, edge: _Edge | None, *, is_backward: bool) -> None:
+        """Say from where the links lead on: behind the rows of the page, or where looking for them ended."""
+        self.first, self.last = (self.page[0], self.page[-1]) if self.page else (edge, edge)
+        if edge is not None and is_backward:
+            self.first = edge
+        elif edge is not None:
+            self.last = edge
+
+    def _merge(self, parts: Sequence[QuerySet[Any]], cursor: Cursor | None, limit: int) -> list[Any]:
+        """The first rows of lists each of which an index has in this order."""
+        is_backward = cursor is not None and cursor.is_backward
+        found = [list(self._ordered(part, cursor, is_backward)[:limit]) for part in parts]
+        if len(found) == 1:
+            return found[0]
+        is_reversed = self.is_descending != is_backward
+        rows = (row for rows in found for row in rows)
+        return sorted(rows, key=lambda row: (getattr(row, self.field), row.pk), reverse=is_reversed)[:limit]
+
+    def _walk(
+        self, queryset: QuerySet[Any], walked: QuerySet[Any], cursor: Cursor | None, limit: int
+    ) -> tuple[list[Any], _Edge | None]:
+        """Rows among the next of `walked` that are looked at, and where looking ended before there were enough."""
+        is_backward = cursor is not None and cursor.is_backward
+        rows: list[Any] = []
+        for stretch in STRETCHES:
+            ahead = self._ordered(walked, cursor, is_backward).values_list("pk", flat=True)
+            edge = next(iter(ahead[stretch - 1 : stretch]), None)
+            part = self._ordered(queryset, cursor, is_backward)
+            if edge is not None:
+                part = part.filter(**{"pk__gte" if self.is_descending != is_backward else "pk__lte": edge})
+            rows += part[: limit - len(rows)]
+            if edge is None or len(rows) == limit:
+                return rows, None
+            cursor = Cursor(is_backward, None, str(edge))
+        return rows, _Edge(edge)
 
     def _ordered(self, queryset: QuerySet[Any], cursor: Cursor | None, is_backward: bool) -> QuerySet[Any]:
         sign = "-" if self.is_descending != is_backward else ""
@@ -109,23 +179,23 @@ class KeysetPagination(BasePagination):
                 "cursor", "Take it from `next` or `previous` of a page with the same ordering, unchanged."
             ) from None
 
-    def _link(self, edge: list[Any], *, is_backward: bool) -> str:
+    def _link(self, edge: Any, *, is_backward: bool) -> str:
         here = self.request.build_absolute_uri()
-        if not edge:
+        if edge is None:
             # Everything beyond the cursor is gone by now: the way on is the start.
             return remove_query_param(here, "cursor")
-        value = None if self.field == "pk" else getattr(edge[0], self.field)
+        value = None if self.field == "pk" else getattr(edge, self.field)
         value = value.isoformat() if isinstance(value, datetime) else value
-        text = signing.dumps(Cursor(is_backward, value, str(edge[0].pk)), salt=self.salt)
+        text = signing.dumps(Cursor(is_backward, value, str(edge.pk)), salt=self.salt)
         return replace_query_param(here, "cursor", text)
 
     def get_next_link(self) -> str | None:
         """The address of the page after this one; None on the last page."""
-        return self._link(self.page[-1:], is_backward=False) if self.has_next else None
+        return self._link(self.last, is_backward=False) if self.has_next else None
 
     def get_previous_link(self) -> str | None:
         """The address of the page before this one; None on the first page."""
-        return self._link(self.page[:1], is_backward=True) if self.has_previous else None
+        return self._link(self.first, is_backward=True) if self.has_previous else None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
@@ -147,9 +217,27 @@ class KeysetPagination(BasePagination):
         ]
 
 
+@contextmanager
+def _in_time(*, is_limited: bool) -> Iterator[None]:
+    """Let PostgreSQL give up an order that no index has, when sorting takes seconds; raises QueryError."""
+    if not is_limited or connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {MOST_MILLISECONDS}")
+            yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", None) != _CANCELED:
+            raise
+        raise _refuse(
+            "ordering", "That many rows cannot be sorted in time: order by creation, or filter.", "too_broad"
+        ) from None
+
+
 def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
-def _refuse(parameter: str, message: str) -> QueryError:
-    return QueryError({parameter: [ErrorDetail(message, code="invalid")]})
+def _refuse(parameter: str, message: str, code: str = "invalid") -> QueryError:
+    return QueryError({parameter: [ErrorDetail(message, code=code)]})

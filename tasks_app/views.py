@@ -95,9 +95,21 @@ class TaskListView(generics.GenericAPIView):
     filterset_class = TaskFilterSet
     pagination_class = KeysetPagination
     orderings = ORDERINGS
+    filterset: TaskFilterSet
 
     def get_queryset(self) -> QuerySet[Task]:
         return queries.all_tasks()
+
+    def walked(self) -> QuerySet[Task] | None:
+        """The tasks among which those of the list have to be searched."""
+        return self.filterset.walked()
+
+    def parts(self, queryset: QuerySet[Task], field: str) -> list[QuerySet[Task]]:
+        """The list, in one part per status where their index has each of them in order."""
+        if field != "finished_at":
+            return [queryset]
+        asked = set(self.filterset.given.get("status", ())) or TERMINAL
+        return [queryset.filter(status=status) for status in sorted(TERMINAL & asked)]
 
     @swagger_auto_schema(**docs.LIST_TASKS)
     def get(self, request: Request) -> Response:

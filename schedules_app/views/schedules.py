@@ -48,6 +48,7 @@ class ScheduleListView(PagedView):
 
     serializer_class = ScheduleSerializer
     filterset_class = ScheduleFilterSet
+    filterset: ScheduleFilterSet
     orderings = {
         "-created_at": "-pk",
         "created_at": "pk",
@@ -57,6 +58,10 @@ class ScheduleListView(PagedView):
 
     def get_queryset(self) -> QuerySet[TaskSchedule]:
         return queries.all_schedules()
+
+    def walked(self) -> QuerySet[TaskSchedule] | None:
+        """The schedules among which those of the list have to be searched."""
+        return self.filterset.walked()
 
     @swagger_auto_schema(**docs.LIST_SCHEDULES)
     def get(self, request: Request) -> Response:

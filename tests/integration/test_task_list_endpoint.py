@@ -9,7 +9,9 @@ from django.core import signing
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tasks_app import store
+from tasks_app import pagination, store
+from tasks_app.ids import first_id
+from tasks_app.lifecycle import Status
 from tests.integration.helpers import NOON, at, claim, create, ending, new_task
 from tests.integration.http import client, faults, get, problem
 
@@ -142,8 +144,8 @@ def test_a_schedules_tasks_are_found():
 
 
 def test_ranges_hold_their_start_and_not_their_end():
-    (early,) = create(now=at(0))
-    (late,) = create(now=at(10))
+    (early,) = create(new_task(task_id=first_id(at(0))), now=at(0))
+    (late,) = create(new_task(task_id=first_id(at(10))), now=at(10))
     assert listed(created_after=at(10).isoformat()) == [late]
     assert listed(created_before=at(10).isoformat()) == [early]
     claims = claim(limit=2, now=at(20))
@@ -153,8 +155,81 @@ def test_ranges_hold_their_start_and_not_their_end():
 
 
 def test_an_offset_whose_plus_was_not_escaped_is_understood():
-    (task_id,) = create(now=NOON)
+    (task_id,) = create(new_task(task_id=first_id(NOON)), now=NOON)
     assert ids(client.get("/tasks/?created_after=2030-01-01T14:00:00+02:00")) == [task_id]
+
+
+@pytest.fixture
+def _short_stretches(monkeypatch):
+    monkeypatch.setattr(pagination, "STRETCHES", (2, 3))
+
+
+@pytest.mark.usefixtures("_short_stretches")
+@pytest.mark.parametrize("ordering", ["created_at", "-created_at"])
+@pytest.mark.parametrize("size", [1, 2, 50])
+def test_a_page_of_a_rare_kind_looks_at_a_stretch_and_next_goes_on_behind_it(ordering, size):
+    kinds = "........#.......##.....#"
+    created = create(*(new_task(queue="rare" if kind == "#" else "tasks") for kind in kinds))
+    rare = [task_id for task_id, kind in zip(created, kinds, strict=True) if kind == "#"]
+    found = pages(f"/tasks/?queue=rare&page_size={size}&ordering={ordering}")
+    assert list(chain(*found)) == (rare if ordering == "created_at" else rare[::-1])
+    assert [] in found
+
+
+@pytest.mark.usefixtures("_short_stretches")
+def test_pages_of_a_rare_kind_lead_back_over_empty_ones():
+    kinds = ".#......#.......##.....#."
+    created = create(*(new_task(queue="rare" if kind == "#" else "tasks") for kind in kinds))
+    rare = [task_id for task_id, kind in zip(created, kinds, strict=True) if kind == "#"]
+    path = "/tasks/?queue=rare&page_size=2"
+    while (following := client.get(path).json()["next"]) is not None:
+        path = following
+    assert list(chain(*pages(path, "previous")[::-1])) == rare[::-1]
+
+
+@pytest.mark.usefixtures("_short_stretches")
+@pytest.mark.parametrize(
+    "query", ["status=PENDING", "status=PENDING,STARTED", "created_after=2000-01-01T00:00:00Z"]
+)
+def test_what_an_index_knows_is_found_behind_any_number_of_others(query):
+    (old,) = create(new_task(priority=0), now=None)
+    newer = create(*(new_task(priority=9) for _ in range(9)), now=None)
+    if "status" in query:
+        store.cancel(newer)
+        assert ids(client.get(f"/tasks/?{query}")) == [old]
+    else:
+        assert len(ids(client.get(f"/tasks/?{query}"))) == 10
+
+
+def test_finished_tasks_of_all_kinds_are_in_the_order_of_their_ends_on_pages_of_any_size():
+    created = create(*(new_task() for _ in range(9)))
+    claims = claim(limit=6)
+    for second, item in enumerate(claims):
+        kind = {"status": Status.ERROR} if second % 2 else {}
+        store.finish([ending(item, **kind)], at(10 + second // 2))
+    store.cancel([task_id for task_id in created if task_id not in {item.task_id for item in claims}], at(11))
+    whole = listed(ordering="finished_at")
+    assert len(whole) == 9
+    for size in (1, 2, 4):
+        assert list(chain(*pages(f"/tasks/?ordering=finished_at&page_size={size}"))) == whole
+        assert list(chain(*pages(f"/tasks/?ordering=-finished_at&page_size={size}"))) == whole[::-1]
+    errors = listed(ordering="finished_at", status="ERROR,PENDING")
+    assert errors == [item.task_id for item in claims[1::2]]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no time limit")
+def test_an_order_that_takes_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr(pagination, "MOST_MILLISECONDS", 1)
+    create()
+
+    def slow(execute, statement, parameters, many, context):
+        if statement.startswith("SELECT") and "tasks_task" in statement:
+            statement = "SELECT pg_sleep(30)"
+        return execute(statement, None if "pg_sleep" in statement else parameters, many, context)
+
+    with connection.execute_wrapper(slow):
+        assert faults(get("/tasks/", ordering="run_at")) == {("ordering", "too_broad")}
+    assert len(listed(ordering="run_at")) == 1
 
 
 @pytest.mark.parametrize(
