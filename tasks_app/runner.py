@@ -97,7 +97,15 @@ class Runner:
     def interrupt(self, running: Running, error: BaseException) -> None:
         """Raise `error` in the handler of this row; no effect when it is not running any more."""
         self._pending = (running, error)
-        signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
+        self.remind()
+
+    def remind(self) -> None:
+        """Send the signal of an interrupt again if the main thread has not taken it in.
+
+        One that comes at the moment in which the main thread begins to wait for a lock does not wake it.
+        """
+        if self._pending is not None:
+            signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
 
     def ended_by(self, running: Running, error: BaseException) -> Ending:
         """The ending of a row whose handler did not heed this interrupt."""

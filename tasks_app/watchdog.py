@@ -138,6 +138,8 @@ class Watchdog(threading.Thread):
                 self._interrupt(running, error, now)
         elif now - running.interrupted_at > self.runner.limits.grace_seconds:
             self._end(slice_, running)
+        else:
+            self.runner.remind()
 
     def _due_interrupt(self, slice_: Slice, running: Running, now: float) -> BaseException | None:
         limits, claim = self.runner.limits, running.claim

@@ -201,7 +201,7 @@ def interrupted(error: BaseException, handler: Callable[[], Any]) -> Slice:
     """Run a handler that blocks until a second thread, acting as the watchdog, interrupts it."""
     runner = Runner(LIMITS)
     slice_ = Slice([a_claim()], runner.clock())
-    began = threading.Event()
+    began, ended = threading.Event(), threading.Event()
 
     def blocked() -> Any:
         began.set()
@@ -210,11 +210,14 @@ def interrupted(error: BaseException, handler: Callable[[], Any]) -> Slice:
     def interrupt() -> None:
         assert began.wait(timeout=10)
         runner.interrupt(slice_.running, error)
+        while not ended.wait(timeout=0.1):
+            runner.remind()
 
     thread = threading.Thread(target=interrupt)
     with registered_operation(blocked):
         thread.start()
         runner.run(slice_)
+    ended.set()
     thread.join()
     return slice_
 
@@ -262,6 +265,23 @@ def test_an_interrupt_that_comes_late_strikes_nobody():
     runner.interrupt(running, TimeLimitExceeded("over"))
     runner.run(slice_)
     assert [ending.result for ending in slice_.endings] == [13]
+
+
+def test_an_interrupt_whose_signal_was_lost_is_sent_again_until_it_is_taken_in(monkeypatch):
+    sent: list[int] = []
+    monkeypatch.setattr(signal, "pthread_kill", lambda thread, number: sent.append(number))
+    runner = Runner(LIMITS)
+    slice_ = Slice([a_claim()], runner.clock())
+
+    def handler() -> None:
+        runner.interrupt(slice_.running, TimeLimitExceeded("over"))
+        runner.remind()
+        signal.raise_signal(sent[-1])
+
+    with registered_operation(handler):
+        runner.run(slice_)
+    runner.remind()
+    assert (len(sent), slice_.endings[0].outcome) == (2, Outcome.TIMEOUT)
 
 
 def test_a_stray_signal_strikes_nobody():

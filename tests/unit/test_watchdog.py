@@ -149,6 +149,17 @@ def test_a_time_limit_interrupts_once(scene):
     assert [type(error) for _, error in scene.interrupts] == [TimeLimitExceeded]
 
 
+def test_a_handler_is_reminded_of_its_interrupt_until_its_grace_is_over(scene):
+    reminded: list[float] = []
+    scene.runner.remind = lambda: reminded.append(scene.clock.now)
+    scene.look_after(8)
+    scene.look_after(2)
+    assert reminded == []
+    scene.look_after(1)
+    scene.look_after(1)
+    assert len(reminded) == 2
+
+
 def test_a_handler_that_heeds_no_time_limit_ends_with_its_process_as_a_timeout(scene):
     running = scene.slice.running
     scene.look_after(10)
