@@ -1,4 +1,4 @@
-"""Accept tasks through the store, as the API does: `python -m bench.ours.fill <number> <operation>`."""
+"""Accept tasks through the store, as the API does: `python -m bench.ours.fill <number> <operation> [<first x>]`."""
 
 import sys
 
@@ -12,10 +12,10 @@ from tasks_app.records import NewTask  # noqa: E402
 BATCH = 1000
 
 
-def main(number: int, operation: str) -> None:
+def main(number: int, operation: str, first: int = 0) -> None:
     """Store them in batches, and ring."""
-    for begin in range(0, number, BATCH):
-        some = range(begin, min(number, begin + BATCH))
+    for begin in range(first, first + number, BATCH):
+        some = range(begin, min(first + number, begin + BATCH))
         store.create([_new(operation, value) for value in some])
 
 
@@ -24,4 +24,4 @@ def _new(operation: str, value: int) -> NewTask:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))

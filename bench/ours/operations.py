@@ -27,6 +27,18 @@ def label(text: str, y: int) -> str:
     return f"{text} {y}"
 
 
+@operation("bench.sleep")
+def sleep(x: int, y: int) -> None:
+    """Takes `x` seconds."""
+    time.sleep(x)
+
+
+@operation("bench.sleep_quick", quick=True)
+def sleep_quick(x: int, y: int) -> None:
+    """Takes `x` seconds, and is wrongly registered as quick: others are claimed with it."""
+    time.sleep(x)
+
+
 @operation("bench.stamp", quick=True)
 def stamp() -> float:
     """Tells when it began, in seconds of the wall clock, over the bench's Redis."""
