@@ -83,6 +83,32 @@ _PROGRESS = """
 UPDATE tasks_task AS t SET progress = {progress}
 FROM given g WHERE {mine} RETURNING {own_id}
 """
+# Locked rows are skipped, and one that somebody changed meanwhile is looked at anew before it is locked. The statuses
+# are spelled as in the partial indexes: SQLite uses those for their own words only.
+_PROMOTE = """
+WITH due AS {materialized} (
+    SELECT task_id FROM tasks_task
+    WHERE status IN ('SCHEDULED', 'RETRY') AND run_at <= {now} AND (expires_at IS NULL OR expires_at > {now})
+    ORDER BY run_at LIMIT %(limit)s {lock}
+)
+UPDATE tasks_task SET status = 'PENDING' WHERE task_id IN (SELECT task_id FROM due) RETURNING queue
+"""
+# A task that expires before it may start is never promoted: it must not hide those after it.
+_NEXT_PROMOTION = """
+SELECT run_at FROM tasks_task
+WHERE status IN ('SCHEDULED', 'RETRY') AND run_at BETWEEN %(since)s AND %(until)s
+    AND (expires_at IS NULL OR expires_at > run_at)
+ORDER BY run_at LIMIT 1
+"""
+_EXPIRE = """
+WITH due AS {materialized} (
+    SELECT task_id FROM tasks_task
+    WHERE status IN ('PENDING', 'RETRY', 'SCHEDULED') AND expires_at IS NOT NULL AND expires_at <= {now}
+    ORDER BY expires_at LIMIT %(limit)s {lock}
+)
+UPDATE tasks_task SET status = 'EXPIRED', finished_at = {now}, error = {error}
+WHERE task_id IN (SELECT task_id FROM due) RETURNING task_id
+"""
 # A loose index scan: one index descent per queue, however many rows wait in each.
 _QUEUES = """
 WITH RECURSIVE q(queue) AS (
@@ -106,6 +132,7 @@ _POSTGRES = _COMMON | {
     "lock": "FOR UPDATE SKIP LOCKED",
     "own_id": "t.task_id",
     "progress": "%(progress)s::jsonb",
+    "error": "%(error)s::jsonb",
     "now": "coalesce(%(now)s::timestamptz, statement_timestamp())",
     "stamp": "coalesce(%(now)s::timestamptz, clock_timestamp())",
     "lease": "coalesce(%(now)s::timestamptz, clock_timestamp()) + %(lease)s * interval '1 second'",
@@ -124,6 +151,7 @@ _SQLITE = _COMMON | {
     "materialized": "MATERIALIZED",
     "lock": "",
     "progress": "%(progress)s",
+    "error": "%(error)s",
     "own_id": "task_id",  # SQLite's RETURNING knows no alias, and sees the updated table only
     "now": "%(now)s",
     "stamp": "%(now)s",
@@ -192,6 +220,26 @@ def progress(given: Sequence[dict[str, Any]], value: Any) -> set[UUID]:
     """Write how far a running task has come; its id if the claim still holds."""
     parameters = {"given": _payload(given), "progress": json.dumps(value)}
     return _ids(_run("WITH {given} " + _PROGRESS, parameters, None))
+
+
+def promote(limit: int, now: datetime | None) -> list[str]:
+    """Make waiting rows PENDING whose time has come; the queue of each."""
+    return [row[0] for row in _run(_PROMOTE, {"limit": limit}, now)]
+
+
+def next_promotion(since: datetime, until: datetime) -> datetime | None:
+    """The earliest time in a range at which a waiting row is to be promoted."""
+    is_postgres = _is_postgres()
+    bounds = (since, until) if is_postgres else (_sqlite_time(since), _sqlite_time(until))
+    rows = _run(_NEXT_PROMOTION, dict(zip(("since", "until"), bounds, strict=True)), None)
+    if not rows or is_postgres:
+        return rows[0][0] if rows else None
+    return datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC)
+
+
+def expire(error: dict[str, Any], limit: int, now: datetime | None) -> int:
+    """End waiting rows that may no longer start; how many."""
+    return len(_run(_EXPIRE, {"limit": limit, "error": json.dumps(error)}, now))
 
 
 def queues_with_work() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 
 from tasks_app import doorbell, insertion, rows, sql
 from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status, after_loss
@@ -127,34 +127,20 @@ def retry(task_id: UUID, now: datetime | None = None) -> Task | None:
 
 def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
     """Make waiting tasks PENDING whose `run_at` has come; how many."""
-    moment = now or database_now()
-    due = Task.objects.filter(status__in=[Status.SCHEDULED, Status.RETRY], run_at__lte=moment)
-    unexpired = due.filter(Q(expires_at=None) | Q(expires_at__gt=moment)).order_by("run_at")
-    with transaction.atomic():
-        ids = _lock(unexpired, limit=limit)
-        promoted = Task.objects.filter(task_id__in=ids)
-        promoted.update(status=Status.PENDING)
-        _ring_after_commit(promoted.values_list("queue", flat=True).distinct())
-    return len(ids)
+    queues = sql.promote(limit, now)
+    _ring_after_commit(queues)
+    return len(queues)
 
 
 def next_promotion(since: datetime, until: datetime) -> datetime | None:
     """The earliest time in this range at which a waiting task is to be promoted."""
-    waiting = Task.objects.filter(status__in=[Status.SCHEDULED, Status.RETRY], run_at__range=(since, until))
-    # One that expires before it may start is never promoted: it must not hide those after it.
-    unexpired = waiting.filter(Q(expires_at=None) | Q(expires_at__gt=F("run_at")))
-    return unexpired.order_by("run_at").values_list("run_at", flat=True).first()
+    return sql.next_promotion(since, until)
 
 
 def expire(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
     """End waiting tasks as EXPIRED whose `expires_at` has come; how many."""
-    moment = now or database_now()
     error = {"code": "expired", "message": "The task did not start before its expires_at.", "traceback": None}
-    with transaction.atomic():
-        overdue = Task.objects.filter(status__in=WAITING, expires_at__lte=moment).order_by("expires_at")
-        ids = _lock(overdue, limit=limit)
-        Task.objects.filter(task_id__in=ids).update(status=Status.EXPIRED, finished_at=moment, error=error)
-    return len(ids)
+    return sql.expire(error, limit, now)
 
 
 def rescue(

@@ -93,3 +93,17 @@ def test_finding_the_queues_with_work_takes_one_look_per_queue(backlog):
     plans = plans_of(sql.queues_with_work)
     assert "task_claim" in plans
     assert not reads_whole_table(plans)
+
+
+@pytest.mark.parametrize(("act", "index"), [(store.promote, "task_promote"), (store.expire, "task_expire")])
+def test_a_sweep_reads_the_index_of_what_it_looks_for(backlog, act, index):
+    Task.objects.filter(priority=8).update(status="SCHEDULED", run_at=NOON, expires_at=NOON)
+    plans = plans_of(lambda: act(NOON, 1000))
+    assert index in plans
+    assert not reads_whole_table(plans)
+
+
+def test_the_next_promotion_is_found_in_its_index(backlog):
+    plans = plans_of(lambda: store.next_promotion(NOON, NOON))
+    assert "task_promote" in plans
+    assert not reads_whole_table(plans)
