@@ -18,6 +18,8 @@ INDEXES = """
 SELECT i.indexrelid::regclass, pg_get_indexdef(i.indexrelid), c.conname, pg_get_constraintdef(c.oid)
 FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
 WHERE i.indrelid = %s::regclass
+    -- What a foreign key of another table leans on stays.
+    AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.conindid = i.indexrelid AND f.contype = 'f')
 """
 COLUMNS = """
 SELECT quote_ident(attname) FROM pg_attribute
