@@ -8,10 +8,12 @@ ENV PYTHONUNBUFFERED=1 \
 WORKDIR /app
 
 FROM base AS requirements
+# Or `telemetry`: with the extras for Sentry and OpenTelemetry.
+ARG REQUIREMENTS=runtime
 RUN python -m venv /opt/venv
-COPY requirements/runtime.lock requirements/
+COPY requirements/${REQUIREMENTS}.lock requirements/
 RUN --mount=type=cache,target=/var/cache/pip \
-    pip install --cache-dir /var/cache/pip --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+    pip install --cache-dir /var/cache/pip --disable-pip-version-check --require-hashes -r "requirements/${REQUIREMENTS}.lock"
 
 # For `docker compose --profile dev`: the project is mounted, nothing is copied.
 FROM requirements AS dev

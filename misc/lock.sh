@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve pyproject.toml into the three hash-locked requirement files (needs uv). Pass --upgrade to move versions.
+# Resolve pyproject.toml into the four hash-locked requirement files (needs uv). Pass --upgrade to move versions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock() {
@@ -7,5 +7,6 @@ lock() {
     --no-emit-index-url --quiet "${@:2}" --output-file "requirements/$1.lock"
 }
 lock runtime "$@"
+lock telemetry --extra sentry --extra otel "$@"
 lock embedded --extra embedded "$@"
 lock dev --extra embedded --extra dev "$@"

@@ -51,6 +51,11 @@ class Config(BaseSettings):
     log_format: Literal["", "json", "text"] = Field(
         "", description="json or text; empty: json with the production settings, else text."
     )
+    sentry_dsn: str = Field("", description="Where Sentry takes errors; needs the extra `sentry`.")
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="Where an OpenTelemetry collector takes traces (OTLP over HTTP); needs the extra `otel`.",
+    )
     extra_apps: CommaSeparated = Field(
         (), description="Django apps with `operations.py` to load besides the service's own, comma-separated."
     )

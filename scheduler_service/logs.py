@@ -41,13 +41,18 @@ def provide(fields: Callable[[], Fields]) -> None:
         _providers.append(fields)
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """The fields of a line; its own win over the running task's, and these over the request's."""
+def context() -> dict[str, Any]:
+    """What this thread is about right now: the running task's fields win over the request's."""
     fields = dict(_bound.get())
     for provider in _providers:
         fields.update(provider())
+    return fields
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """The fields of a line; its own win over those of its thread."""
     own = {name: value for name, value in vars(record).items() if name not in _USUAL and name not in _FOREIGN}
-    return {**fields, **own}
+    return {**context(), **own}
 
 
 class TextFormatter(logging.Formatter):
@@ -102,6 +107,11 @@ def _iso(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int(fraction * 1000):03d}Z"
 
 
+def secrets(config: Config) -> list[str]:
+    """The service's own secrets, to be taken out of whatever leaves it."""
+    return [config.secret_key, *passwords((config.database_url, config.celery_broker_url))]
+
+
 def _stricter(level: str, config: Config) -> str:
     # A logger's own level would let through what the root's keeps back.
     names = logging.getLevelNamesMapping()
@@ -111,11 +121,10 @@ def _stricter(level: str, config: Config) -> str:
 def configuration(config: Config, default_format: str) -> dict[str, Any]:
     """Django's LOGGING: everything goes to stderr, in one format."""
     formatter = JSONFormatter if (config.log_format or default_format) == "json" else TextFormatter
-    secrets = [config.secret_key, *passwords((config.database_url, config.celery_broker_url))]
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": formatter, "secrets": secrets}},
+        "formatters": {"line": {"()": formatter, "secrets": secrets(config)}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": config.log_level},
         "loggers": {

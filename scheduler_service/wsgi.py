@@ -43,5 +43,15 @@ def settle() -> None:
     gc.freeze()
 
 
+def trace() -> None:
+    """Begin traces, which must come before Django loads its middleware."""
+    from django.conf import settings
+
+    from scheduler_service import telemetry
+
+    telemetry.trace(settings.CONFIG)
+
+
+trace()
 application = read_chunked(get_wsgi_application())
 settle()

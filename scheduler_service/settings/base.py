@@ -6,11 +6,12 @@ from typing import Any
 
 import dj_database_url
 
-from scheduler_service import broker, logs
+from scheduler_service import broker, logs, telemetry
 from scheduler_service import config as configuration
 
 try:
     CONFIG = configuration.load()
+    telemetry.check(CONFIG)
 except configuration.ConfigurationError as error:
     # A traceback would bury the one line that matters.
     sys.exit(str(error))

@@ -201,7 +201,7 @@ def headings(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_variables_that_are_named_exist(page: Path) -> None:
     compose = set(re.findall(r"^#?([A-Z_]+)=", (PROJECT_DIR / ".env.dist").read_text(), re.MULTILINE))
-    foreign = {"DJANGO_SETTINGS_MODULE", "INSTALLED_APPS"}
+    foreign = {"DJANGO_SETTINGS_MODULE", "INSTALLED_APPS", "OTEL_SERVICE_NAME"}
     foreign |= {"TEST_POSTGRES_URL", "TEST_REDIS_URL", "TEST_RABBITMQ_URL"}
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)(?:=[^`]*)?`", page.read_text()))
     assert named - compose - foreign == set()

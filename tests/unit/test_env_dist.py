@@ -20,6 +20,10 @@ COMPOSE_ONLY = {
     "WORKER_CONCURRENCY": ("Processes that run tasks, per worker container.", "4"),
     "FLOWER_PORT": ("Port of Flower on this machine (127.0.0.1 only).", "5555"),
     "IMAGE_TAG": ("Tag of the image that is built.", "local"),
+    "IMAGE_REQUIREMENTS": (
+        "Requirements of the image: runtime, or telemetry with the extras `sentry` and `otel`.",
+        "runtime",
+    ),
     "DEV_USER": ("User and group of the service `dev`, so that files it writes are yours.", "1000:1000"),
 }
 

@@ -7,9 +7,10 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from scheduler_service import polling
+from scheduler_service import polling, telemetry
 from tasks_app import shutdown
 
 ORPHAN_CHECK = 1.0
@@ -34,6 +35,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()
         _stop_on_signals(stopping)
+        telemetry.trace(settings.CONFIG)
         if options["tender"]:
             keeper = threading.Thread(target=polling.keep_time, args=[stopping.wait], name="keep-time")
             keeper.start()
