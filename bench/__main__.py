@@ -51,7 +51,8 @@ def _run(options: Namespace) -> int:
         except KeyboardInterrupt:
             print("\nInterrupted: these are the figures so far, and none is recorded.", flush=True)
         finally:
-            print(f"\n{render(figures)}\n\n{contest.durations()}", flush=True)
+            if figures:
+                print(f"\n{render(figures)}\n\n{contest.durations()}", flush=True)
     if len(figures) < len(options.scenarios):
         return INTERRUPTED
     if options.record:

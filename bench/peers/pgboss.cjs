@@ -2,7 +2,7 @@
 const PgBoss = require("pg-boss");
 
 const BATCH = 1000;
-const WORK_BATCH = Number(process.env.WORK_BATCH || 500);
+const WORK_BATCH = 500;
 const specs = (begin, number = BATCH) => Array.from({ length: number }, (_, i) => ({ name: "add", data: { x: begin + i, y: 1 } }));
 
 async function withBoss(use) {

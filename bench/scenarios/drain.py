@@ -206,7 +206,7 @@ def _start_pgqueuer(stage: Stage) -> None:
 
 QUEUED = Peer(
     "pgqueuer",
-    40_000,
+    80_000,
     lambda stage: peers.peer(stage, peers.PGQUEUER, "prepare"),
     _start_pgqueuer,
     lambda stage, number: peers.peer(stage, peers.PGQUEUER, "fill", number),
@@ -221,7 +221,7 @@ def _start_pgboss(stage: Stage) -> None:
 
 BOSSED = Peer(
     "pgboss",
-    30_000,
+    80_000,
     lambda stage: peers.node(stage, "pgboss.cjs", "prepare"),
     _start_pgboss,
     lambda stage, number: peers.node(stage, "pgboss.cjs", "fill", number),
@@ -262,17 +262,17 @@ CELERY = Contestant("celery-results", measure(STANDARD), "celery")
 DRAIN = Scenario(
     "drain",
     (
-        Contestant("ours", measure(ours("bench.add", 60_000))),
-        Contestant("ours, events off", measure(ours("bench.add", 60_000, TASK_EVENTS="false"))),
+        Contestant("ours", measure(ours("bench.add", 100_000))),
+        Contestant("ours, events off", measure(ours("bench.add", 100_000, TASK_EVENTS="false"))),
         Contestant("ours, SQLite", measure(ON_SQLITE)),
-        Contestant("ours, Flower on", measure(ours("bench.add", 60_000, flower=True))),
+        Contestant("ours, Flower on", measure(ours("bench.add", 100_000, flower=True))),
         CELERY,
         Contestant("django-q2", measure(DJANGO_Q), "django-q2"),
         Contestant("procrastinate", measure(DEFERRED), "procrastinate"),
         Contestant("pg-boss", measure(BOSSED), "pg-boss"),
         Contestant("pgqueuer", measure(QUEUED), "pgqueuer"),
         Contestant("graphile-worker", measure(_graphile(10_000, "default")), "graphile-worker"),
-        Contestant("graphile-worker-local-queue", measure(_graphile(80_000, "local")), "graphile-worker"),
+        Contestant("graphile-worker-local-queue", measure(_graphile(150_000, "local")), "graphile-worker"),
         Contestant("pgbench-floor", floor.measure),
     ),
     (
