@@ -1,9 +1,9 @@
 """The id of a request: the client's or proxy's own `X-Request-ID`, or a new one; answered back, and logged."""
 
 import re
-import uuid
 from collections.abc import Callable
 
+import uuid_utils
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -16,7 +16,7 @@ SANE = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
 def request_id(given: str | None) -> str:
     """The id that a request came with if it is sane, else a new one."""
-    return given if given is not None and SANE.fullmatch(given) else str(uuid.uuid4())
+    return given if given is not None and SANE.fullmatch(given) else str(uuid_utils.uuid4())
 
 
 class RequestIdMiddleware:
@@ -26,7 +26,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        found = request_id(request.headers.get(HEADER))
+        found = request_id(request.META.get("HTTP_X_REQUEST_ID"))
         with logs.bound(request_id=found):
             response = self.get_response(request)
         response.headers[HEADER] = found
