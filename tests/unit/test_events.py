@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.signals import worker_process_shutdown
 from kombu import Connection, Consumer, Exchange, Queue
 
 from tasks_app import event_sender, events
@@ -193,3 +194,38 @@ def test_events_that_the_broker_does_not_take_are_counted_and_not_tried_again_at
         sender.send_waiting()
     assert (tried, dropped) == ([6], [2, 2])
     assert sender.is_quiet()
+
+
+def test_a_drain_does_not_wait_while_the_broker_hangs(app, monkeypatch):
+    sent: list[event_sender.Event] = []
+    hangs, answers, is_sent = threading.Event(), threading.Event(), threading.Event()
+
+    def send(self: EventSender, batch: Sequence[event_sender.Event]) -> None:
+        hangs.set()
+        assert answers.wait(timeout=30)
+        sent.extend(batch)
+        if len(sent) == 9:
+            is_sent.set()
+
+    monkeypatch.setattr(EventSender, "_send", send)
+    sender = EventSender(app, "w@host", lambda tasks: None)
+    sender.start()
+    waiting = attempts(3)
+    sender.put(waiting[:1])
+    assert hangs.wait(timeout=10)
+    sender.put(waiting[1:])
+    assert sent == []
+    answers.set()
+    assert is_sent.wait(timeout=10)
+    assert sent == [event for attempt in waiting for event in attempt]
+
+
+def test_a_child_of_the_pool_sends_what_waits_before_it_ends(monkeypatch):
+    sent: list[event_sender.Event] = []
+    monkeypatch.setattr(EventSender, "start", lambda self: None)
+    monkeypatch.setattr(EventSender, "_send", lambda self, batch: sent.extend(batch))
+    sender = event_sender.sender.__wrapped__("w@host", lambda tasks: None)
+    (attempt,) = attempts(1)
+    sender.put([attempt])
+    worker_process_shutdown.send(sender=None, pid=1, exitcode=0)
+    assert sent == [*attempt]
