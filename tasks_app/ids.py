@@ -11,6 +11,19 @@ def new_id() -> uuid.UUID:
     return uuid_utils.compat.uuid7()
 
 
+def from_text(text: str) -> uuid.UUID:
+    """The id in a text that a database wrote. Takes half as long as `UUID(text)`, which looks for faults first."""
+    made = object.__new__(uuid.UUID)
+    _set_number(made, int(text.replace("-", ""), 16))
+    _set_safety(made, uuid.SafeUUID.unknown)
+    return made
+
+
+# As `UUID.__init__` does it: its instances refuse to be changed.
+_set_number = vars(uuid.UUID)["int"].__set__
+_set_safety = vars(uuid.UUID)["is_safe"].__set__
+
+
 CLOCKS_DIFFER = timedelta(hours=1)
 """By how much the clock of a machine that makes ids may differ from the database's."""
 

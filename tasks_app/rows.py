@@ -12,6 +12,7 @@ from django.db.models.base import ModelState
 
 from tasks_app import insertion, sql
 from tasks_app.arrays import Row
+from tasks_app.ids import from_text
 from tasks_app.lifecycle import Backoff, Curve, initial_status
 from tasks_app.models import Task
 from tasks_app.records import Claim, Ending, NewTask
@@ -77,7 +78,7 @@ def claim_from(row: sql.Row) -> Claim:
     task_id, fence, queue, operation, arguments, attempt, most, timeout, base, cap, curve = row[:11]
     expires_in, others_wait = row[11:13]
     return Claim(
-        task_id if isinstance(task_id, UUID) else UUID(hex=task_id),
+        task_id if isinstance(task_id, UUID) else from_text(task_id),
         fence,
         queue,
         operation,
