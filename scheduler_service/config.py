@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from scheduler_service import outbound
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 QUEUE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -137,11 +139,38 @@ class Config(BaseSettings):
     idempotency_hours: float = Field(
         24, ge=1, description="Hours for which the answer to a request with an `Idempotency-Key` is kept."
     )
+    http_allowed_hosts: CommaSeparated = Field(
+        (),
+        description="What `http.request` may reach besides public addresses and `HTTP_ALLOWED_PORTS`: host, "
+        "host:port, address, or network, comma-separated.",
+    )
+    http_allowed_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], NoDecode] = Field(
+        (80, 443), description="Ports that `http.request` may reach, comma-separated."
+    )
+    http_max_response_bytes: int = Field(
+        64 * 1024,
+        ge=0,
+        le=16 * 2**20,
+        description="Most bytes of a body that `http.request` reads and keeps.",
+    )
+    http_signing_secrets: SecretStr = Field(
+        SecretStr(""),
+        description="What `http.request` signs with: whsec_… for every host or host=whsec_… for one, comma-separated; "
+        "two for one host give two signatures.",
+    )
     health_max_lag_seconds: float = Field(
         120, gt=0, description="`/health/ready` reports `lagging` when due work has waited longer."
     )
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", "dedicated_queues", "extra_apps", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "csrf_trusted_origins",
+        "dedicated_queues",
+        "extra_apps",
+        "http_allowed_hosts",
+        "http_allowed_ports",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -156,6 +185,19 @@ class Config(BaseSettings):
         for name in value:
             if not re.match(QUEUE_NAME, name) or name == "scheduler":
                 raise ValueError(f"{name!r} is not a queue name; use letters, digits, '_', '.', '-'")
+        return value
+
+    @field_validator("http_allowed_hosts")
+    @classmethod
+    def _openings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            outbound.opening(entry)
+        return value
+
+    @field_validator("http_signing_secrets")
+    @classmethod
+    def _secrets(cls, value: SecretStr) -> SecretStr:
+        outbound.secrets(value.get_secret_value())
         return value
 
     @field_validator("log_level")

@@ -4,7 +4,7 @@ import traceback
 from typing import Any
 
 from tasks_app.lifecycle import Outcome
-from tasks_app.operations import Cancelled, DoNotRetry, OperationError, RetryAt, TimeLimitExceeded
+from tasks_app.operations import Cancelled, DoNotRetry, OperationError, Retry, RetryAt, TimeLimitExceeded
 
 MAX_MESSAGE = 2_000
 """Characters of a message that are kept."""
@@ -21,7 +21,7 @@ class WorkerStopped(BaseException):
     code = "worker_stopped"
 
 
-_OWN = (WorkerStopped, DoNotRetry, RetryAt, TimeLimitExceeded, Cancelled, OperationError)
+_OWN = (WorkerStopped, DoNotRetry, Retry, RetryAt, TimeLimitExceeded, Cancelled, OperationError)
 
 
 class BadResult(DoNotRetry):

@@ -1,5 +1,6 @@
 """What tasks can run: see `registry`. Apps import from here, in their own `operations.py`."""
 
+import tasks_app.operations.http.request  # noqa: F401 - registers itself
 from tasks_app.operations.context import Context
 from tasks_app.operations.errors import (
     ArgumentError,
@@ -10,6 +11,7 @@ from tasks_app.operations.errors import (
     InvalidExpression,
     OperationError,
     RegistrationError,
+    Retry,
     RetryAt,
     TimeLimitExceeded,
     UnknownOperation,
@@ -27,6 +29,7 @@ __all__ = [
     "Operation",
     "OperationError",
     "RegistrationError",
+    "Retry",
     "RetryAt",
     "TimeLimitExceeded",
     "UnknownOperation",

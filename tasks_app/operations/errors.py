@@ -62,6 +62,20 @@ class DoNotRetry(Exception):
         self.message = message
 
 
+class Retry(Exception):
+    """Raised by a handler whose attempt failed in a way that it foresaw, such as a network that is away.
+
+    As any exception it is retried by the task's backoff; but the message stands alone, without a traceback, and a
+    subclass may have its own `code`.
+    """
+
+    code = "retry"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 class RetryAt(Exception):
     """Raised by a handler that knows when its task may be tried again, e.g. from a Retry-After header.
 

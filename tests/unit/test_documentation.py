@@ -20,6 +20,7 @@ from tasks_app.operations import (
     Cancelled,
     DoNotRetry,
     InvalidExpression,
+    Retry,
     RetryAt,
     TimeLimitExceeded,
     UnknownOperation,
@@ -109,7 +110,8 @@ def codes_of_the_code() -> set[str]:
         failures.WorkerStopped(),
     ]
     codes = {failures.describe(error)["code"] for error in raised}
-    codes |= {kind.code for kind in (DoNotRetry, RetryAt, *subclasses(DoNotRetry))}
+    declared = (DoNotRetry, Retry, RetryAt)
+    codes |= {kind.code for parent in declared for kind in (parent, *subclasses(parent))}
     # What the store writes itself, without an exception.
     return codes | set(re.findall(r'"code": "(\w+)"', Path(store.__file__).read_text()))
 
@@ -150,6 +152,11 @@ def test_the_settings_of_an_operation_are_those_that_the_decorator_takes() -> No
     told = [code(row[0]) for row in table(OPERATIONS, "setting of `@operation`", "default", "meaning")]
     taken = set(operation.__kwdefaults__ or {})
     assert set(told) == taken
+
+
+def test_the_arguments_of_a_request_are_those_that_are_told() -> None:
+    told = {code(row[0]) for row in table(OPERATIONS, "argument", "default", "meaning")}
+    assert told == set(registry.resolve("http.request").arguments_schema()["properties"])
 
 
 def test_the_tables_are_drawn_as_the_models_are() -> None:
@@ -201,7 +208,7 @@ def headings(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_variables_that_are_named_exist(page: Path) -> None:
     compose = set(re.findall(r"^#?([A-Z_]+)=", (PROJECT_DIR / ".env.dist").read_text(), re.MULTILINE))
-    foreign = {"DJANGO_SETTINGS_MODULE", "INSTALLED_APPS", "OTEL_SERVICE_NAME"}
+    foreign = {"DJANGO_SETTINGS_MODULE", "INSTALLED_APPS", "OTEL_SERVICE_NAME", "SSL_CERT_FILE"}
     foreign |= {"TEST_POSTGRES_URL", "TEST_REDIS_URL", "TEST_RABBITMQ_URL"}
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)(?:=[^`]*)?`", page.read_text()))
     assert named - compose - foreign == set()

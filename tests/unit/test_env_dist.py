@@ -39,7 +39,7 @@ def as_text(default: Any) -> str:
         return str(default.relative_to(PROJECT_DIR))
     if isinstance(default, bool):
         return str(default).lower()
-    return "" if default == () else str(default)
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def entries() -> dict[str, tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks_app.lifecycle import Backoff, Curve, Outcome, Status
-from tasks_app.operations import Cancelled, Context, DoNotRetry, RetryAt, TimeLimitExceeded
+from tasks_app.operations import Cancelled, Context, DoNotRetry, Retry, RetryAt, TimeLimitExceeded
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import LeaseLost, Limits, Runner
 from tasks_app.slices import Slice
@@ -73,6 +73,18 @@ def test_an_exception_is_retried_with_its_traceback_kept():
     assert ending.error["code"] == "handler_error"
     assert ending.error["message"] == "ValueError: no such customer"
     assert "raise ValueError" in ending.error["traceback"]
+
+
+def test_a_foreseen_failure_is_retried_with_its_own_code_and_no_traceback():
+    class NoPaper(Retry):
+        code = "no_paper"
+
+    def handler() -> None:
+        raise NoPaper("The printer has no paper.")
+
+    ending = run(handler)
+    assert (ending.outcome, ending.status, ending.wait_seconds) == (Outcome.ERROR, Status.RETRY, 1.0)
+    assert ending.error == {"code": "no_paper", "message": "The printer has no paper.", "traceback": None}
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), MemoryError()])

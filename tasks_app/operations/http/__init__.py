@@ -1,0 +1,1 @@
+"""`http.request`, built in: see `request`."""
