@@ -72,9 +72,10 @@ def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
     if not settings.CONFIG.has_broker or time.monotonic() < _quiet_until:
         return False
     try:
+        connection = _connection(_app())
+        if redisbell.is_redis(connection):
+            return redisbell.push(_app(), connection, task, tuple(arguments), queue, most)
         with _producer() as producer:
-            if redisbell.is_redis(producer):
-                return redisbell.push(_app(), producer, task, tuple(arguments), queue, most)
             if _depth(queue, producer) >= most:
                 return False
             current_app.send_task(task, args=arguments, queue=queue, ignore_result=True, producer=producer)

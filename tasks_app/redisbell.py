@@ -8,29 +8,29 @@ import json
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 from celery import Celery
 from kombu import Connection
 
 _ID, _TAG = "the-id-of-the-message", "the-tag-of-the-delivery"
 
-_clients: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _lengths: dict[str, int] = {}
 """What Redis said last. Others push and pop meanwhile: it decides when to look, never that nothing is sent."""
 
 
-def is_redis(producer: Any) -> bool:
-    """Whether this producer's broker is Redis."""
-    return bool(producer.connection.transport.driver_type == "redis")
+def is_redis(connection: Connection) -> bool:
+    """Whether this broker is Redis."""
+    return bool(connection.transport.driver_type == "redis")
 
 
-def push(app: Celery, producer: Any, task: str, arguments: tuple[str, ...], queue: str, most: int) -> bool:
+def push(
+    app: Celery, connection: Connection, task: str, arguments: tuple[str, ...], queue: str, most: int
+) -> bool:
     """Send a Celery task unless `most` messages wait in its queue; whether it was sent. Raises the broker's errors.
 
     Processes that push at the same moment may each bring the queue one beyond `most`.
     """
-    client = _client(producer.channel)
+    client = _client(connection)
     if _lengths.get(queue, most) >= most and client.llen(queue) >= most:
         return False
     text = _message(app, task, arguments, queue)
@@ -38,13 +38,13 @@ def push(app: Celery, producer: Any, task: str, arguments: tuple[str, ...], queu
     return True
 
 
-def _client(channel: Any) -> Any:
-    # With the channel's pool, prefix and timeouts. One for all: to make one takes longer than to send.
-    client = _clients.get(channel)
-    if client is None:
-        with channel.conn_or_acquire() as client:
-            _clients[channel] = client
-    return client
+@lru_cache(maxsize=4)
+def _client(connection: Connection) -> Any:
+    # With kombu's pool, prefix and timeouts; threads share it. To fetch a producer from a pool for each message, and to
+    # make a client of it, takes longer than to send.
+    channel: Any = connection.default_channel
+    with channel.conn_or_acquire() as client:
+        return client
 
 
 @lru_cache(maxsize=256)
