@@ -4,7 +4,7 @@ A statement's text never depends on the number of rows (`tasks_app.arrays`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -158,6 +158,40 @@ def is_empty(chosen: QuerySet[Any]) -> bool:
     table to be due, and then reads all of it to find nothing.
     """
     return chosen.values_list("pk", flat=True).first() is None
+
+
+# Scalar subqueries in their indexes' order, not EXISTS: see is_empty.
+_HAS_WORK = """
+SELECT
+    (SELECT 1 FROM schedules_taskschedule WHERE due_at IS NOT NULL AND due_at <= %(now)s ORDER BY due_at LIMIT 1),
+    (SELECT 1 FROM schedules_taskschedule WHERE buffered_count > 0 ORDER BY task_schedule_id LIMIT 1),
+    (SELECT 1 FROM schedules_backfill WHERE status = 'RUNNING' ORDER BY backfill_id LIMIT 1)
+"""
+_NEXT_FIRING = """
+SELECT next_run_at FROM schedules_taskschedule
+WHERE next_run_at IS NOT NULL AND next_run_at BETWEEN %(since)s AND %(until)s AND paused_at IS NULL
+ORDER BY next_run_at LIMIT 1
+"""
+
+
+def has_work(now: datetime) -> bool:
+    """Whether a tick has something to look at: schedules that are due, occurrences that wait, backfills."""
+    return any(_look(_HAS_WORK, now=now))
+
+
+def next_firing(since: datetime, until: datetime) -> datetime | None:
+    """The earliest `next_run_at` in a range of the schedules that are not paused."""
+    moment: datetime | str | None = next(iter(_look(_NEXT_FIRING, since=since, until=until)), None)
+    # SQLite keeps times as texts, in UTC.
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
+
+
+def _look(statement: str, **moments: datetime) -> tuple[Any, ...]:
+    given = moments if _is_postgres() else {name: arrays.sqlite_time(time) for name, time in moments.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(statement, given)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row or ()
 
 
 def advance(steps: Sequence[Advance]) -> set[UUID]:

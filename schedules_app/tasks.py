@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from schedules_app import store
-from schedules_app.store.ticking import next_firing
+from schedules_app.store.ticking import has_work, next_firing
 from tasks_app import punctual
 from tasks_app import store as task_store
 from tasks_app.portions import go_on, portion
@@ -23,6 +23,8 @@ def tick() -> bool:
     handful per transaction, at several times the price.
     """
     is_over, now = portion(), task_store.database_now()
+    if not has_work(now):
+        return False
     while store.fire_due(now).schedules or store.work_backfills():
         if is_over():
             return go_on("schedules_app.tasks.tick")

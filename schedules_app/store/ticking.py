@@ -207,5 +207,9 @@ def next_firing(since: datetime, until: datetime) -> datetime | None:
 
     What was laid down ahead is past that: it is a task by now, which is promoted in its time.
     """
-    active = TaskSchedule.objects.filter(next_run_at__range=(since, until), paused_at__isnull=True)
-    return active.order_by("next_run_at").values_list("next_run_at", flat=True).first()
+    return sql.next_firing(since, until)
+
+
+def has_work(now: datetime) -> bool:
+    """Whether a tick has anything to look at: one question, instead of one for each thing that may be due."""
+    return sql.has_work(now)

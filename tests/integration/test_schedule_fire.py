@@ -358,6 +358,12 @@ def test_the_queues_are_rung_once_each_and_only_after_the_commit(rings: list[str
     assert sorted(rings) == ["reports", "tasks"]
 
 
+@pytest.fixture
+def _has_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "has_work", lambda now: True)
+
+
+@pytest.mark.usefixtures("_has_work")
 def test_one_tick_goes_on_until_nothing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     slices = iter([Fired(schedules=1000, tasks=1000), Fired(schedules=3, tasks=3), Fired()])
     monkeypatch.setattr(store, "fire_due", lambda now: next(slices))
@@ -365,6 +371,7 @@ def test_one_tick_goes_on_until_nothing_is_due(monkeypatch: pytest.MonkeyPatch) 
     assert next(slices, None) is None
 
 
+@pytest.mark.usefixtures("_has_work")
 def test_a_tick_ends_when_its_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 

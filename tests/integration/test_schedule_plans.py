@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from schedules_app import queries, store
-from schedules_app.models import Occurrence
+from schedules_app import queries, sql, store
+from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.store import outcomes
 from tests.integration.schedules import HOUR, MINUTE, NOON, create, finish_all
 
@@ -65,6 +65,44 @@ def test_a_chore_that_has_nothing_to_do_reads_an_index_and_no_table(
     plan = _plans(act)
     assert index in plan
     assert not WASTEFUL.search(plan)
+
+
+@pytest.mark.usefixtures("_many")
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans by the schema alone")
+def test_the_looks_of_every_second_read_indexes_and_no_table() -> None:
+    def look() -> None:
+        assert not sql.has_work(NOON - HOUR)
+        assert sql.next_firing(NOON - HOUR, NOON) is None
+
+    plans: list[str] = []
+
+    def explain(execute: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
+        execute(f"EXPLAIN {statement}", parameters, many, context)
+        plans.extend(row[0] for row in context["cursor"].fetchall())
+        return execute(statement, parameters, many, context)
+
+    with connection.execute_wrapper(explain):
+        look()
+    plan = "\n".join(plans)
+    indexes = ("schedule_due_at", "schedule_buffered", "backfill_running", "schedule_next_run")
+    assert all(index in plan for index in indexes), plan
+    assert not WASTEFUL.search(plan)
+
+
+@pytest.mark.usefixtures("_many")
+def test_a_tick_has_work_while_something_is_due_waits_or_is_backfilled() -> None:
+    assert not sql.has_work(NOON)
+    assert sql.has_work(NOON + HOUR)
+    (key,) = create(every_x_hours=None, every_x_days=1)
+    store.fire_due(NOON)
+    assert not sql.has_work(NOON)
+    backfill = store.backfill(key, NOON, NOON, 5, NOON)
+    assert backfill is not None
+    assert sql.has_work(NOON)
+    assert store.cancel_backfill(backfill.pk, NOON)
+    assert not sql.has_work(NOON)
+    TaskSchedule.objects.filter(pk=key).update(buffered_count=1)
+    assert sql.has_work(NOON)
 
 
 @pytest.mark.usefixtures("_many")
