@@ -140,3 +140,9 @@ def configuration(config: Config, default_format: str) -> dict[str, Any]:
             "multiprocessing": {"handlers": ["console"], "propagate": False},
         },
     }
+
+
+def take_warnings(configuration: dict[str, Any]) -> None:
+    """Log Python's warnings where lines are JSON: on their way to stderr they would be text between them."""
+    if configuration["formatters"]["line"]["()"] is JSONFormatter:
+        logging.captureWarnings(True)

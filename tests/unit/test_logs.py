@@ -245,6 +245,9 @@ import django
 django.setup()
 logging.getLogger("tasks_app.x").info("a command's line")
 logging.getLogger("django.db").warning("Django's line")
+import warnings
+warnings.simplefilter("always")
+warnings.warn("a warning")
 """
 
 
@@ -274,12 +277,16 @@ def test_with_production_settings_a_celery_worker_logs_json_at_the_services_leve
 
 def test_with_production_settings_each_line_of_a_command_is_json_and_comes_once() -> None:
     lines = [json.loads(line) for line in logged_by(COMMAND, "production")]
-    assert [line["message"] for line in lines] == ["a command's line", "Django's line"]
+    assert [line["message"] for line in lines[:2]] == ["a command's line", "Django's line"]
+    [warning] = lines[2:]
+    assert (warning["logger"], warning["level"]) == ("py.warnings", "WARNING")
+    assert "UserWarning: a warning" in warning["message"]
 
 
 def test_with_development_settings_lines_are_text_and_come_once() -> None:
     lines = logged_by(COMMAND, "development")
-    assert [line.split(" ", 2)[2] for line in lines] == [
+    assert [line.split(" ", 2)[2] for line in lines[:2]] == [
         "INFO tasks_app.x a command's line",
         "WARNING django.db Django's line",
     ]
+    assert "UserWarning: a warning" in lines[2]
