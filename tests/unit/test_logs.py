@@ -176,6 +176,17 @@ def test_the_environment_decides_over_the_settings_default(chosen: Any, default:
     assert made["formatters"]["line"]["()"] is formatter
 
 
+def test_the_services_own_secrets_are_those_of_its_configuration() -> None:
+    key = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    config = Config(
+        secret_key="s" * 50,
+        database_url="postgres://u:of-the-database@db/x",
+        celery_broker_url="amqp://u:of-the-broker@mq/",
+        http_signing_secrets=f"whsec_{key}, example.org=whsec_{key[::-1]}",  # type: ignore[arg-type]
+    )
+    assert logs.secrets(config) == ["s" * 50, "of-the-database", "of-the-broker", key, key[::-1]]
+
+
 def test_no_logger_lets_through_what_the_level_keeps_back() -> None:
     made = logs.configuration(Config(log_level="CRITICAL"), "text")
     assert {one["level"] for one in made["loggers"].values() if "level" in one} == {"CRITICAL"}
