@@ -3,14 +3,13 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from scheduler_service import logs, telemetry
+from scheduler_service import telemetry
 
 
 class SchedulerServiceConfig(AppConfig):
-    """Reports errors and warnings from the moment on that Django is set up, in every process."""
+    """Reports errors from the moment on that Django is set up, in every process."""
 
     name = "scheduler_service"
 
     def ready(self) -> None:
-        logs.take_warnings(settings.LOGGING)
         telemetry.report_errors(settings.CONFIG)

@@ -6,7 +6,6 @@ running task. Providers are asked when a line is written, so that what runs ofte
 
 import json
 import logging
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -110,9 +109,7 @@ def _iso(seconds: float) -> str:
 
 def secrets(config: Config) -> list[str]:
     """The service's own secrets, to be taken out of whatever leaves it."""
-    # Without its prefix, too: that is what a decoder's error would show.
-    signing = re.findall(r"whsec_([\w+/=-]+)", config.http_signing_secrets.get_secret_value())
-    return [config.secret_key, *passwords((config.database_url, config.celery_broker_url)), *signing]
+    return [config.secret_key, *passwords((config.database_url, config.celery_broker_url))]
 
 
 def _stricter(level: str, config: Config) -> str:
@@ -143,9 +140,3 @@ def configuration(config: Config, default_format: str) -> dict[str, Any]:
             "multiprocessing": {"handlers": ["console"], "propagate": False},
         },
     }
-
-
-def take_warnings(configuration: dict[str, Any]) -> None:
-    """Log Python's warnings where lines are JSON: on their way to stderr they would be text between them."""
-    if configuration["formatters"]["line"]["()"] is JSONFormatter:
-        logging.captureWarnings(True)

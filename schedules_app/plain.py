@@ -3,25 +3,32 @@
 `firing` decides on every case, this one too, at ten times the price; the tests hold the two together.
 """
 
+import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 
 from schedules_app.models import TaskSchedule
 from schedules_app.recurrence import following, jitter
 from schedules_app.sql import Advance, FiredRow, is_plain
-from schedules_app.templating import has_placeholders, render
+from schedules_app.templating import render
+from tasks_app.arrays import JSONText
 from tasks_app.defaults import backoff_of, find_operation
-from tasks_app.records import NewTask
+from tasks_app.ids import new_id_text
+from tasks_app.lifecycle import Backoff, initial_status
+from tasks_app.records import TaskRow
 
 
 class Due(NamedTuple):
     """What a tick reads of a due schedule."""
 
-    task_schedule_id: UUID
+    key: str
+    """Its id, as the database spells it."""
     is_plain: bool
     """Whether nothing in the row itself makes it special."""
     next_run_at: datetime
@@ -39,10 +46,10 @@ class Due(NamedTuple):
     jitter_seconds: int
     expires_after_seconds: float | None
     operation: str
-    arguments: dict[str, Any]
+    arguments_text: str
     priority: int
     queue: str
-    tags: list[str]
+    tags_text: str
     max_attempts: int
     timeout_seconds: float
     revision: int
@@ -74,7 +81,12 @@ class Moment(NamedTuple):
 
 def read(schedules: QuerySet[TaskSchedule]) -> list[Due]:
     """The rows of a query of schedules."""
-    found = schedules.annotate(is_plain=is_plain()).values_list(*Due._fields)
+    texts = {
+        "key": Cast("task_schedule_id", TextField()),
+        "arguments_text": Cast("arguments", TextField()),
+        "tags_text": Cast("tags", TextField()),
+    }
+    found = schedules.annotate(is_plain=is_plain(), **texts).values_list(*Due._fields)
     return list(map(Due._make, found))
 
 
@@ -90,7 +102,7 @@ def step(due: Due, moment: Moment) -> Step | None:
         return None
     if next_at is None or next_at <= moment.until or (due.ends_at is not None and next_at > due.ends_at):
         return None
-    run_at = at + jitter(due.task_schedule_id.bytes, at, due.jitter_seconds) if due.jitter_seconds else at
+    run_at = at + jitter(UUID(due.key).bytes, at, due.jitter_seconds) if due.jitter_seconds else at
     return _unexpired(due, run_at, next_at, moment.now)
 
 
@@ -123,31 +135,47 @@ def _unexpired(due: Due, run_at: datetime, next_at: datetime, now: datetime) -> 
 def advance(step: Step, moment: Moment) -> Advance:
     """The step of the schedule that goes with it."""
     due, next_at = step.due, step.next_at
-    return Advance(due.task_schedule_id, due.next_run_at, next_at, next_at - moment.ahead, due.next_run_at, 1)
+    return Advance(due.key, due.next_run_at, next_at, next_at - moment.ahead, due.next_run_at, 1)
 
 
-def task(step: Step) -> NewTask:
-    """The task of the occurrence."""
+def tasks(steps: Sequence[Step], now: datetime) -> list[TaskRow]:
+    """The tasks of these occurrences."""
+    # Of an operation that has vanished the configuration's: the task is still created, and then fails.
+    waits = {name: backoff_of(find_operation(name)) for name in {step.due.operation for step in steps}}
+    return [_task(step, waits[step.due.operation], now) for step in steps]
+
+
+def _task(step: Step, backoff: Backoff, now: datetime) -> TaskRow:
     due = step.due
-    arguments = due.arguments
-    if has_placeholders(arguments):
-        arguments = render(arguments, due.next_run_at, due.task_schedule_id)
-    return NewTask(
-        operation=due.operation,
-        arguments=arguments,
-        priority=due.priority,
-        queue=due.queue,
-        tags=due.tags,
-        max_attempts=due.max_attempts,
-        timeout_seconds=due.timeout_seconds,
-        backoff=backoff_of(find_operation(due.operation)),
-        run_at=step.run_at,
-        expires_at=step.expires_at,
-        task_schedule=due.task_schedule_id,
+    return TaskRow(
+        new_id_text(),
+        due.operation,
+        _arguments(due),
+        due.priority,
+        due.queue,
+        JSONText(due.tags_text),
+        initial_status(is_due=step.run_at <= now),
+        due.max_attempts,
+        backoff.curve,
+        backoff.base_seconds,
+        backoff.cap_seconds,
+        due.timeout_seconds,
+        step.run_at,
+        step.expires_at,
+        now,
+        due.key,
     )
 
 
-def verdict(step: Step, task: NewTask, now: datetime) -> FiredRow:
-    """The ledger's row of the occurrence that is fired as this task."""
-    due = step.due
-    return FiredRow(due.task_schedule_id, due.next_run_at, "FIRED", now, task.task_id, due.revision)
+def _arguments(due: Due) -> Any:
+    if "{{" not in due.arguments_text:
+        return JSONText(due.arguments_text)
+    return render(json.loads(due.arguments_text), due.next_run_at, UUID(due.key))
+
+
+def verdicts(steps: Sequence[Step], tasks: Sequence[TaskRow], now: datetime) -> list[FiredRow]:
+    """The ledger's rows of the occurrences that are fired as these tasks."""
+    return [
+        FiredRow(step.due.key, step.due.next_run_at, "FIRED", now, task.task_id, step.due.revision)
+        for step, task in zip(steps, tasks, strict=True)
+    ]

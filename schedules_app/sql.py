@@ -5,7 +5,7 @@ A statement's text never depends on the number of rows (`tasks_app.arrays`).
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connection
@@ -16,11 +16,16 @@ from tasks_app import arrays
 from tasks_app.arrays import Kinds, Row
 from tasks_app.lifecycle import TERMINAL, Status
 
+Key = UUID | str
+"""An id; the text is that of the database."""
+
+AnyKey = TypeVar("AnyKey", bound=Key)
+
 
 class Advance(NamedTuple):
     """A schedule's step from one `next_run_at` to another; `last` None: no task was created."""
 
-    schedule_id: UUID
+    schedule_id: Key
     old: datetime | None
     new: datetime | None
     due: datetime | None
@@ -43,11 +48,11 @@ class Counters(NamedTuple):
 class FiredRow(NamedTuple):
     """The ledger's row of an occurrence that gave a task."""
 
-    schedule_id: UUID
+    schedule_id: Key
     occurs_at: datetime
     verdict: str
     decided_at: datetime
-    task_id: UUID
+    task_id: Key
     revision: int
     origin: str = "schedule"
 
@@ -194,13 +199,22 @@ def _look(statement: str, **moments: datetime) -> tuple[Any, ...]:
     return row or ()
 
 
-def advance(steps: Sequence[Advance]) -> set[UUID]:
-    """Move schedules on whose `next_run_at` is still the old one; the ids of those."""
+def advance(steps: Sequence[Advance]) -> set[Key]:
+    """Move schedules on whose `next_run_at` is still the old one; the ids of those, as they were given."""
     given = [
         (*step[:6], [time.isoformat() for time in step.waiting] if step.waiting else [], len(step.waiting))
         for step in steps
     ]
-    return _ids(_run(_ADVANCE, _STEP, given))
+    keys = {step.schedule_id for step in steps}
+    if not given:
+        return keys
+    with connection.cursor() as cursor:
+        _execute(cursor, _ADVANCE, _STEP, given)
+        # To read thousands of ids takes longer than to count them. SQLite counts when it has answered all.
+        if _is_postgres() and cursor.rowcount == len(keys):
+            return keys
+        moved = _ids(cursor.fetchall())
+    return {key for key in keys if (key if isinstance(key, UUID) else UUID(key)) in moved}
 
 
 def count(counters: Sequence[Counters]) -> None:
@@ -210,7 +224,7 @@ def count(counters: Sequence[Counters]) -> None:
         _run(_COUNT, _COUNTED, counters)
 
 
-def recorded(pairs: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
+def recorded(pairs: Sequence[tuple[AnyKey, datetime]]) -> set[tuple[AnyKey, datetime]]:
     """Those pairs of schedule and nominal time that the ledger has a verdict on already."""
     given = [(number, key, time) for number, (key, time) in enumerate(pairs)]
     return {pairs[number] for (number,) in _run(_RECORDED, _PAIR, given)}
@@ -218,7 +232,9 @@ def recorded(pairs: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime
 
 def record(rows: Sequence[FiredRow]) -> None:
     """Add to the ledger. Raises IntegrityError if an occurrence has its verdict already."""
-    _execute(_RECORD, _FIRED, rows)
+    if rows:
+        with connection.cursor() as cursor:
+            _execute(cursor, _RECORD, _FIRED, rows)
 
 
 def running(schedule_ids: Sequence[UUID]) -> set[UUID]:
@@ -246,24 +262,16 @@ def _run(template: str, kinds: Kinds, rows: Sequence[Row]) -> list[Row]:
     if not rows:
         return []
     with connection.cursor() as cursor:
-        _execute_with(cursor, template, kinds, rows)
+        _execute(cursor, template, kinds, rows)
         found: list[Row] = cursor.fetchall()
     return found
 
 
-def _execute(template: str, kinds: Kinds, rows: Sequence[Row]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            _execute_with(cursor, template, kinds, rows)
-
-
-def _execute_with(cursor: Any, template: str, kinds: Kinds, rows: Sequence[Row]) -> None:
+def _execute(cursor: Any, template: str, kinds: Kinds, rows: Sequence[Row]) -> None:
     if _is_postgres():
-        given = arrays.postgres_select(kinds)
-        parameters = arrays.postgres_parameters(rows, kinds)
+        given, parameters = arrays.postgres_select(kinds), arrays.postgres_parameters(rows, kinds)
     else:
-        given = arrays.sqlite_select(kinds)
-        parameters = arrays.sqlite_parameters(rows)
+        given, parameters = arrays.sqlite_select(kinds), arrays.sqlite_parameters(rows)
     given = f"given AS MATERIALIZED ({given})"
     cursor.execute(template.format(given=given, unfinished=_UNFINISHED), parameters)
 

@@ -7,6 +7,7 @@ no arrays, and gets one JSON value.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,12 @@ from scheduler_service.json import dumps
 Row = tuple[Any, ...]
 Kinds = Mapping[str, str]
 """PostgreSQL's types of a row's columns, by their names."""
+
+
+class JSONText(str):
+    """A document as a database has spelled it."""
+
+    __slots__ = ()
 
 
 def postgres_select(kinds: Kinds, instead: Mapping[str, str] | None = None) -> str:
@@ -54,14 +61,10 @@ def _array(values: tuple[Any, ...], literal: Callable[[Any], str]) -> str:
     first = values[0]
     # Most columns of a batch have one value. That of a document is not compared: {"a": 1} equals {"a": true}.
     if not isinstance(first, (dict, list)) and values == (first,) * len(values):
-        items = [_item(first, literal)] * len(values)
+        items = ["NULL" if first is None else literal(first)] * len(values)
     else:
-        items = [_item(value, literal) for value in values]
+        items = ["NULL" if value is None else literal(value) for value in values]
     return "{" + ",".join(items) + "}"
-
-
-def _item(value: Any, literal: Callable[[Any], str]) -> str:
-    return "NULL" if value is None else literal(value)
 
 
 def _quoted(text: str) -> str:
@@ -71,19 +74,28 @@ def _quoted(text: str) -> str:
 
 
 def _document(value: Any) -> str:
+    if isinstance(value, JSONText):
+        return _quoted(value)
     if value:
         return _quoted(dumps(value))
     return '"{}"' if isinstance(value, dict) else '"[]"'
 
 
+def _key(value: UUID | str) -> str:
+    return value if isinstance(value, str) else f"{value.int:032x}"
+
+
+# A slice of a tick spells one moment in several columns.
+_moment = lru_cache(maxsize=4096)(datetime.isoformat)
+
 _LITERALS: dict[str, Callable[[Any], str]] = {
-    "uuid": lambda value: f"{value.int:032x}",
+    "uuid": _key,
     "text": _quoted,
     "jsonb": _document,
     "smallint": str,
     "bigint": str,
     "double precision": repr,
-    "timestamptz": datetime.isoformat,
+    "timestamptz": _moment,
 }
 
 
@@ -92,7 +104,7 @@ def _plain(value: Any) -> Any:
         return value.hex
     if isinstance(value, datetime):
         return sqlite_time(value)
-    return value
+    return json.loads(value) if isinstance(value, JSONText) else value
 
 
 def sqlite_time(moment: datetime) -> str:

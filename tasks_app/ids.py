@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 
+import uuid_utils
 import uuid_utils.compat
 
 
@@ -32,3 +33,8 @@ def first_id(moment: datetime) -> uuid.UUID:
     """The id before which none lies that was made at this moment or later."""
     milliseconds = int(moment.timestamp() * 1000)
     return uuid.UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
+
+
+def new_id_text() -> str:
+    """As `new_id`, in hex digits: a UUID of Python costs four times as much."""
+    return uuid_utils.uuid7().hex

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from tasks_app import doorbell, insertion, rows, sql
 from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status, after_loss
 from tasks_app.models import Attempt, Task
-from tasks_app.records import Claim, Ending, NewTask
+from tasks_app.records import Claim, Ending, NewTask, TaskRow
 
 SWEEP_SLICE = 1000
 """Rows per transaction of a sweep: small enough that no lock is held long."""
@@ -48,6 +48,13 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
         stored = [others.get(task.task_id, task) for task in tasks]
         _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
     return stored
+
+
+def lay_down(new: Sequence[TaskRow]) -> None:
+    """As `create`, for rows that leave nothing open."""
+    if new:
+        insertion.insert(new)
+        _ring_after_commit(row.queue for row in new if row.status == Status.PENDING)
 
 
 def claim(

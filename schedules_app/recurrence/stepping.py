@@ -76,7 +76,9 @@ def _by_days(at: datetime, starts_at: datetime, timezone: str, days: int) -> dat
     return None if (wall - anchor) % step else _instant(wall + step, timezone, offset)
 
 
+@lru_cache(maxsize=8192)
 def _by_walls(at: datetime, timezone: str, walls: Walls | None) -> datetime | None:
+    # Remembered, because many share an expression and their moments, as "0 0 * * *" at midnight.
     offset = _steady_offset(timezone, at.toordinal())
     if walls is None or offset is None:
         return None

@@ -64,8 +64,8 @@ def _due_slice(most: int, now: datetime) -> Fired:
     with transaction.atomic():
         rows = plain.read(_locked(_due(now))[:most])
         steps = _unrecorded([step for row in rows if (step := plain.step(row, moment)) is not None])
-        done = {step.due.task_schedule_id for step in steps}
-        others = [row.task_schedule_id for row in rows if row.task_schedule_id not in done]
+        done = {step.due.key for step in steps}
+        others = [row.key for row in rows if row.key not in done]
         schedules = _schedules(others)
         awake, left_out_rows = _resume(schedules, now)
         firings = _decide(_plan(awake, now, fire))
@@ -90,11 +90,12 @@ def _locked(chosen: QuerySet[TaskSchedule]) -> QuerySet[TaskSchedule]:
 
 def _unrecorded(steps: Sequence[plain.Step]) -> list[plain.Step]:
     """Those whose occurrence has no verdict yet."""
-    recorded = sql.recorded([(step.due.task_schedule_id, step.due.next_run_at) for step in steps])
-    return [step for step in steps if (step.due.task_schedule_id, step.due.next_run_at) not in recorded]
+    pairs = [(step.due.key, step.due.next_run_at) for step in steps]
+    recorded = sql.recorded(pairs)
+    return [step for step, pair in zip(steps, pairs, strict=True) if pair not in recorded]
 
 
-def _schedules(keys: Sequence[UUID]) -> list[TaskSchedule]:
+def _schedules(keys: Sequence[str]) -> list[TaskSchedule]:
     """These, which are locked, the longest due first."""
     if not keys:
         return []
@@ -177,12 +178,10 @@ def _write(
     won = sql.advance(
         [firing.advance() for firing in firings] + [plain.advance(step, ahead) for step in steps]
     )
-    tasks, fired, skipped = [], [], list(rows)
-    for step in steps:
-        if step.due.task_schedule_id in won:
-            task = plain.task(step)
-            tasks.append(task)
-            fired.append(plain.verdict(step, task, now))
+    steps = [step for step in steps if step.due.key in won]
+    laid_down = plain.tasks(steps, now)
+    fired = plain.verdicts(steps, laid_down, now)
+    tasks, skipped = [], list(rows)
     for firing in firings:
         if firing.schedule_id in won:
             new = firing.tasks()
@@ -192,8 +191,9 @@ def _write(
     _cancel([firing.schedule_id for firing in firings if firing.cancels and firing.schedule_id in won], now)
     sql.record(fired)
     Occurrence.objects.bulk_create(skipped, ignore_conflicts=True)
+    task_store.lay_down(laid_down)
     task_store.create(tasks, now)
-    return len(tasks), sum(row.count for row in skipped)
+    return len(laid_down) + len(tasks), sum(row.count for row in skipped)
 
 
 def _cancel(schedule_ids: Sequence[UUID], now: datetime) -> None:

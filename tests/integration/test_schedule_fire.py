@@ -189,7 +189,7 @@ def test_a_task_waits_between_attempts_as_its_operation_says() -> None:
 
 @pytest.mark.parametrize(
     ("target", "name"),
-    [(sql, "recorded"), (sql, "advance"), (task_store, "create"), (sql, "record")],
+    [(sql, "recorded"), (sql, "advance"), (task_store, "lay_down"), (sql, "record")],
 )
 def test_a_slice_that_dies_between_two_statements_leaves_nothing_and_is_done_again(
     monkeypatch: pytest.MonkeyPatch, target: Any, name: str

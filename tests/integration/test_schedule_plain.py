@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -10,7 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from schedules_app import plain, store
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Fired
+from tasks_app import insertion
+from tasks_app.ids import new_id, new_id_text
 from tasks_app.models import Task
+from tasks_app.records import TaskRow
 from tests.integration.schedules import HOUR, MINUTE, NOON, create, get, ledger, new
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +111,12 @@ def test_the_last_of_its_tasks_ends_a_plain_schedule_too() -> None:
     (key,) = create(schedule_x_times=1)
     assert store.fire_due(NOON).tasks == 1
     assert (get(key).next_run_at, get(key).tasks_created) == (None, 1)
+
+
+def test_the_row_of_a_new_task_has_the_columns_that_are_inserted_in_their_order() -> None:
+    assert TaskRow._fields == tuple(insertion.NEW)
+
+
+def test_ids_in_text_follow_upon_the_others() -> None:
+    first, second, third = new_id(), UUID(new_id_text()), new_id()
+    assert first < second < third
