@@ -31,13 +31,16 @@ def main(arguments: list[str]) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: sys.exit(INTERRUPTED))
     try:
-        return _run(options)
+        figures = _run(options)
     except Missing as error:
         print(f"NOT RUN: this machine lacks {error}.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 1 if any(row.median is None for scenario in figures for row in scenario.rows) else 0
 
 
-def _run(options: Namespace) -> int:
+def _run(options: Namespace) -> list[Figures]:
     folder = options.peers_dir or DataFolder.from_environment(os.environ).path / "bench-peers"
     peers = Peers(folder.absolute())
     figures: list[Figures] = []
@@ -48,16 +51,13 @@ def _run(options: Namespace) -> int:
         try:
             for name in options.scenarios:
                 figures.append(contest.run(SCENARIOS[name]))
-        except KeyboardInterrupt:
-            print("\nInterrupted: these are the figures so far, and none is recorded.", flush=True)
         finally:
+            # Also of a run that was interrupted: the scenarios that are complete are worth as much.
             if figures:
                 print(f"\n{render(figures)}\n\n{contest.durations()}", flush=True)
-    if len(figures) < len(options.scenarios):
-        return INTERRUPTED
-    if options.record:
-        _record(figures, facts | {"peers": peers.installed()})
-    return 1 if any(row.median is None for scenario in figures for row in scenario.rows) else 0
+            if figures and options.record:
+                _record(figures, facts | {"peers": peers.installed()})
+    return figures
 
 
 def _record(figures: list[Figures], facts: dict[str, object]) -> None:

@@ -17,6 +17,11 @@ NOTHING = "Nothing is recorded yet."
 HEADLINES = (
     ("drain", "tasks/s", "trivial tasks, accepted beforehand, to their durable result"),
     ("drain-one", "tasks/s", "the same, claimed one by one"),
+    (
+        "isolation",
+        "s more behind a slow one",
+        "what 1,000 quick tasks wait for a task of 30 s that is before them",
+    ),
     ("submit", "tasks/s", "tasks accepted over HTTP, in batches of 1,000"),
     ("submit-one", "requests/s", "tasks accepted over HTTP, one by one"),
     ("latency", "p50 ms", "from the answer until the handler begins, idle, median"),

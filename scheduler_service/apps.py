@@ -3,13 +3,14 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from scheduler_service import telemetry
+from scheduler_service import logs, telemetry
 
 
 class SchedulerServiceConfig(AppConfig):
-    """Reports errors from the moment on that Django is set up, in every process."""
+    """Reports errors and warnings from the moment on that Django is set up, in every process."""
 
     name = "scheduler_service"
 
     def ready(self) -> None:
+        logs.take_warnings(settings.LOGGING)
         telemetry.report_errors(settings.CONFIG)

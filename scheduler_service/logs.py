@@ -6,6 +6,7 @@ running task. Providers are asked when a line is written, so that what runs ofte
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -109,7 +110,9 @@ def _iso(seconds: float) -> str:
 
 def secrets(config: Config) -> list[str]:
     """The service's own secrets, to be taken out of whatever leaves it."""
-    return [config.secret_key, *passwords((config.database_url, config.celery_broker_url))]
+    # Without its prefix, too: that is what a decoder's error would show.
+    signing = re.findall(r"whsec_([\w+/=-]+)", config.http_signing_secrets.get_secret_value())
+    return [config.secret_key, *passwords((config.database_url, config.celery_broker_url)), *signing]
 
 
 def _stricter(level: str, config: Config) -> str:
@@ -140,3 +143,9 @@ def configuration(config: Config, default_format: str) -> dict[str, Any]:
             "multiprocessing": {"handlers": ["console"], "propagate": False},
         },
     }
+
+
+def take_warnings(configuration: dict[str, Any]) -> None:
+    """Log Python's warnings where lines are JSON: on their way to stderr they would be text between them."""
+    if configuration["formatters"]["line"]["()"] is JSONFormatter:
+        logging.captureWarnings(True)

@@ -36,7 +36,7 @@ def keep_time() -> None:
     """For about a second: fire schedules and promote tasks at their moments, where ticks and sweeps come later."""
     punctual.keep(
         [
-            punctual.Duty(next_firing, store.fire_due),
+            punctual.Duty(next_firing, lambda: store.fire_due().schedules),
             punctual.Duty(task_store.next_promotion, task_store.promote),
         ]
     )

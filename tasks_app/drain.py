@@ -69,6 +69,7 @@ class Worker:
             ),
             is_stopping=is_stopping,
         )
+        log_context.follow(self.runner)
         self.store = LeasedStore()
         # Process ids come again, in containers at once; no two processes may ever share a name.
         self.name = f"{os.getpid()}-{secrets.token_hex(3)}"
@@ -181,9 +182,7 @@ def close_connection() -> None:
 @cache
 def worker() -> Worker:
     """The one Worker of this process. Made after the fork: threads and signal handlers don't survive it."""
-    made = Worker()
-    log_context.follow(made.runner)
-    return made
+    return Worker()
 
 
 def _wake_another(queue: str) -> None:

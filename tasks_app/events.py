@@ -146,7 +146,7 @@ def events_of(ending: Ending, now: float) -> Iterator[Event]:
             "uuid": uuid,
             "name": claim.operation,
             "args": "()",
-            "kwargs": truncate(dumps(claim.arguments), MAX_SHOWN),
+            "kwargs": truncate(claim.arguments_json, MAX_SHOWN),
             "root_id": uuid,
             "parent_id": None,
             "retries": claim.attempt - 1,

@@ -65,7 +65,8 @@ class Claim(NamedTuple):
     fence: int
     queue: str
     operation: str
-    arguments: dict[str, JSON]
+    arguments_json: str
+    """As the database spells them: the operation's signature reads them from there."""
     attempt: int
     max_attempts: int
     timeout_seconds: float

@@ -82,7 +82,7 @@ def claim_from(row: sql.Row) -> Claim:
         fence,
         queue,
         operation,
-        _decode(arguments),
+        arguments,
         attempt,
         most,
         timeout,
@@ -90,9 +90,6 @@ def claim_from(row: sql.Row) -> Claim:
         None if expires_in is None else float(expires_in),
         others_wait,
     )
-
-
-_decode = json.JSONDecoder().decode
 
 
 @lru_cache(maxsize=1024)
@@ -122,17 +119,8 @@ def ending_columns(ending: Ending) -> dict[str, Any]:
 
 def claim_of(task: Task) -> Claim:
     """The claim that a task's row stands for."""
-    names = (
-        "task_id",
-        "fence",
-        "queue",
-        "operation",
-        "arguments",
-        "attempt",
-        "max_attempts",
-        "timeout_seconds",
-    )
-    return Claim(**{name: getattr(task, name) for name in names})
+    names = ("task_id", "fence", "queue", "operation", "attempt", "max_attempts", "timeout_seconds")
+    return Claim(arguments_json=json.dumps(task.arguments), **{name: getattr(task, name) for name in names})
 
 
 def backoff_of(task: Task) -> Backoff:

@@ -151,7 +151,7 @@ class Runner:
         context = running.context if operation.takes_context else None
         self._handling = running
         try:
-            return operation.run(claim.operation, claim.arguments, context)
+            return operation.run(claim.operation, claim.arguments_json, context)
         finally:
             self._handling = None
 

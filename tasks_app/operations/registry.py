@@ -69,15 +69,18 @@ class Operation:
         self.signature.check(arguments, is_json=is_json)
         return arguments
 
-    def run(self, text: str, arguments: dict[str, Any], context: Context | None) -> Any:
+    def run(self, text: str, arguments: dict[str, Any] | str, context: Context | None) -> Any:
         """Call the handler with the stored arguments, and return what it returns.
 
-        They passed `check_json` when they were stored. Only an operation that `takes_context` looks at `context`.
-        Raises what the handler raises, and ArgumentsNoLongerFit.
+        They passed `check_json` when they were stored; a text is the JSON of them. Only an operation that
+        `takes_context` looks at `context`. Raises what the handler raises, and ArgumentsNoLongerFit.
         """
         signature = self.signature
         try:
-            values = signature.parse(arguments, is_json=True)
+            if isinstance(arguments, str):
+                values = signature.parse_json(arguments)
+            else:
+                values = signature.parse(arguments, is_json=True)
         except InvalidArguments as error:
             raise ArgumentsNoLongerFit(f"The stored arguments no longer fit {self.name}. {error}") from error
         if signature.context_parameter:
@@ -94,7 +97,7 @@ class Expression(Operation):
             raise InvalidArguments([ArgumentError((), "not_empty", message)])
         return {}
 
-    def run(self, text: str, arguments: dict[str, Any], context: Context | None) -> Any:
+    def run(self, text: str, arguments: dict[str, Any] | str, context: Context | None) -> Any:
         return arithmetic.evaluate(text)
 
 

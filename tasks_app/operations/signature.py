@@ -1,6 +1,7 @@
 """From a handler's typed signature to a validator of JSON arguments and their JSON Schema."""
 
 import inspect
+import json
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,10 +40,16 @@ class Signature:
 
         `is_json` says that the arguments have passed `check_json`. Raises InvalidArguments.
         """
-        parsed = self.check(arguments, is_json=is_json)
-        fields, values = self.fields, parsed.__dict__
-        sent = {fields[name]: values[name] for name in parsed.__pydantic_fields_set__ if name in fields}
-        return sent | extra if (extra := parsed.__pydantic_extra__) else sent
+        return self._sent(self.check(arguments, is_json=is_json))
+
+    def parse_json(self, text: str) -> dict[str, Any]:
+        """As `parse`, for the JSON text of arguments that were checked before. Raises InvalidArguments."""
+        if self.context_parameter is not None:
+            return self.parse(json.loads(text), is_json=True)
+        try:
+            return self._sent(self._validate(text))
+        except ValidationError as error:
+            raise InvalidArguments(_explain(error, json.loads(text), self.fields)) from None
 
     def check(self, arguments: dict[str, Any], *, is_json: bool = False) -> BaseModel:
         """The arguments as the model has them. Raises InvalidArguments."""
@@ -51,15 +58,23 @@ class Signature:
         try:
             if not is_json:
                 check_json(arguments)
-            # What `model_validate_json` comes to.
-            parsed: BaseModel = self.model.__pydantic_validator__.validate_json(dumps(arguments), strict=True)
-            return parsed
+            return self._validate(dumps(arguments))
         except InvalidJSON as error:
             raise InvalidArguments(
                 [ArgumentError(error.path, error.code, f"This value {error.message}.")]
             ) from None
         except ValidationError as error:
             raise InvalidArguments(_explain(error, arguments, self.fields)) from None
+
+    def _validate(self, text: str) -> BaseModel:
+        # What `model_validate_json` comes to.
+        parsed: BaseModel = self.model.__pydantic_validator__.validate_json(text, strict=True)
+        return parsed
+
+    def _sent(self, parsed: BaseModel) -> dict[str, Any]:
+        fields, values = self.fields, parsed.__dict__
+        sent = {fields[name]: values[name] for name in parsed.__pydantic_fields_set__ if name in fields}
+        return sent | extra if (extra := parsed.__pydantic_extra__) else sent
 
 
 def read(function: Callable[..., Any], name: str) -> Signature:

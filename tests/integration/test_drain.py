@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
+from scheduler_service import logs
 from tasks_app import drain, events, operations, shutdown, store, tasks
 from tasks_app.event_sender import Event
 from tasks_app.lifecycle import Status
@@ -96,6 +97,15 @@ def test_the_handler_knows_its_task_and_attempt(worker):
         (task_id,) = create(new_task("test.handler"), now=None)
         worker.drain("tasks", "w@host", seconds=60)
     assert [(context.task_id, context.attempt) for context in seen] == [(task_id, 1)]
+
+
+def test_lines_that_are_logged_meanwhile_say_of_which_task_they_are(worker):
+    told = []
+    with registered_operation(lambda: told.append(logs.context()), name="test.logging"):
+        (task_id,) = create(new_task(operation="test.logging", arguments={}), now=None)
+        worker.drain("tasks", "w@host", seconds=60)
+    assert told == [{"task_id": task_id, "attempt": 1, "operation": "test.logging"}]
+    assert logs.context() == {}
 
 
 def test_no_transaction_is_open_while_a_handler_runs(worker):

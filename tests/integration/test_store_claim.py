@@ -42,7 +42,7 @@ def test_a_claim_marks_its_rows_and_raises_their_fence():
     assert (task.status, task.attempt, task.fence, task.worker) == ("STARTED", 1, 1, "host/1")
     assert task.started_at == NOON
     assert task.lease_expires_at == at(60)
-    assert (held.fence, held.attempt, held.operation, held.arguments) == (1, 1, "4+7", {})
+    assert (held.fence, held.attempt, held.operation, held.arguments_json) == (1, 1, "4+7", "{}")
 
 
 def test_a_slow_operation_at_the_head_is_claimed_alone():

@@ -1,6 +1,7 @@
 """Arguments: held to the handler's signature at the door, and turned into what it takes when it runs."""
 
 import functools
+import json
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -203,7 +204,8 @@ def test_a_handler_may_take_any_arguments_of_one_type() -> None:
         return start + sum(amounts.values())
 
     with registered_operation(total) as known:
-        assert known.run(known.name, {"start": 1, "a b": 2, "argument_0": 3}, a_context()) == 6
+        sent = {"start": 1, "a b": 2, "argument_0": 3}
+        assert known.run(known.name, sent, None) == known.run(known.name, json.dumps(sent), None) == 6
         assert faults(known, {"a": "x"}) == [(("a",), "int_type")]
         assert known.arguments_schema()["additionalProperties"] == {"type": "integer"}
 
@@ -218,15 +220,17 @@ def test_a_handler_gets_its_context_and_a_request_cannot_send_one() -> None:
     with registered_operation(handler) as known:
         context = a_context(attempt=2)
         assert known.run(known.name, {"x": 1}, context) == (context.task_id, 2)
+        assert known.run(known.name, '{"x": 1}', context) == (context.task_id, 2)
         assert faults(known, {"x": 1, "here": {}}) == [(("here",), "unknown")]
         assert "here" not in known.arguments_schema()["properties"]
 
 
-def test_stored_arguments_that_no_longer_fit_are_not_tried_again() -> None:
+@pytest.mark.parametrize("stored", [{"y": 1}, '{"y": 1}'])
+def test_stored_arguments_that_no_longer_fit_are_not_tried_again(stored: dict[str, Any] | str) -> None:
     def handler(x: int) -> None: ...
 
     with registered_operation(handler) as known, pytest.raises(DoNotRetry) as caught:
-        known.run(known.name, {"y": 1}, a_context())
+        known.run(known.name, stored, a_context())
     assert caught.value.code == "invalid_arguments"
     assert "x: This argument is required." in caught.value.message
 

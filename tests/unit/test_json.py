@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis
@@ -195,6 +196,48 @@ def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     except ParseError:
         return
     assert value == json.loads(body.decode("utf-8-sig"))
+
+
+NUMBER = r"-?(0|[1-9][0-9]{0,21})(\.[0-9]{1,21})?([eE][+-]?[0-9]{1,4})?"
+SPELLED = st.recursive(
+    st.from_regex(NUMBER, fullmatch=True)
+    | st.sampled_from(
+        [str(2**63), str(2**63 - 1), str(-(2**63) - 1), "9" * 18, "1e308", "2E+308", "1e-999", "-1.5e309"]
+    )
+    | st.sampled_from(
+        ["NaN", "-Infinity", "null", "true", r'"\u0000"', r'"\ud83d"', r'"\ud83d\ude00"', '"[{"']
+    )
+    | st.text(max_size=5).map(json.dumps),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+        | inner.map(lambda item: f'{{"key": {item}}}')
+    ),
+    max_leaves=6,
+)
+
+
+@given(SPELLED, st.integers(0, 70))
+@hypothesis.example("1e+309", 0)
+@hypothesis.example("NaN", 1)
+@hypothesis.example("Infinity", 1)
+@hypothesis.example(str(2**63), 1)
+@hypothesis.example("1", MAX_DEPTH + 2)
+@hypothesis.example("1", MAX_DEPTH + 3)
+def test_a_body_is_taken_exactly_if_the_whole_check_takes_its_value(text: str, levels: int) -> None:
+    text = "[" * levels + text + "]" * levels
+    value = json.loads(text)
+    most = MAX_DEPTH + (2 if isinstance(value, list) else 1)
+    assert _fault(lambda: parse(text.encode())) == _fault(lambda: check_json(value, max_depth=most))
+
+
+def _fault(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except InvalidJSON as error:
+        return error.code
+    except ParseError as error:
+        return str(error.get_codes())
+    return None
 
 
 def test_a_body_is_read_up_to_its_limit_and_not_beyond(settings: Any) -> None:

@@ -30,11 +30,12 @@ class World:
         times = [NOON + timedelta(seconds=moment) for moment in sorted(known)]
         return next((time for time in times if since <= time <= until), None)
 
-    def act(self) -> None:
+    def act(self) -> int:
         elapsed = round(self.now - 100, 6)
         due = [moment for moment in self.moments if moment <= elapsed]
         self.moments = [moment for moment in self.moments if moment > elapsed]
         self.acts += [(moment, elapsed) for moment in due]
+        return len(due)
 
     def sleep(self, seconds: float) -> None:
         assert 0 < seconds <= LOOK_SECONDS
@@ -80,11 +81,19 @@ def test_what_has_just_passed_is_done_at_once_and_what_is_long_overdue_is_left_t
 
 
 def test_many_moments_in_a_row_are_dealt_with_together():
-    world = World([n / 1000 for n in range(1, 901)])
+    world = World([n / 500 for n in range(1, 451)])
     world.keep()
-    assert len(world.acts) == 900
+    assert len(world.acts) == 450
     assert all(at - moment <= PAUSE_SECONDS + 0.001 for moment, at in world.acts)
     assert world.looks < 300
+
+
+def test_a_stream_of_moments_is_dealt_with_ten_times_a_second():
+    world = World([n / 2000 for n in range(1, 1801)])
+    world.keep()
+    assert len(world.acts) == 1800
+    assert all(at - moment <= LOOK_SECONDS + 0.001 for moment, at in world.acts)
+    assert len({at for _, at in world.acts}) <= 15
 
 
 def test_a_keeper_ends_before_the_next_one_is_sent_if_nothing_is_about_to_come():
@@ -99,7 +108,7 @@ def test_a_keeper_stays_for_a_moment_that_comes_before_its_successor_can_be_read
 
 def test_a_moment_that_nobody_can_deal_with_does_not_hold_the_keeper():
     stuck = World([0.2])
-    stuck.act = lambda: None  # type: ignore[method-assign]
+    stuck.act = lambda: 0  # type: ignore[method-assign]
     assert stuck.keep() < KEEPER_SECONDS + OVERHANG_SECONDS + LOOK_SECONDS
     assert stuck.looks <= 2 + (KEEPER_SECONDS + OVERHANG_SECONDS) / PAUSE_SECONDS
 

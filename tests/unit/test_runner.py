@@ -34,7 +34,7 @@ def a_claim(operation: str = "test.handler", **fields: Any) -> Claim:
     defaults = {
         "fence": 1,
         "queue": "tasks",
-        "arguments": {},
+        "arguments_json": "{}",
         "attempt": 1,
         "max_attempts": 3,
         "timeout_seconds": 9.0,

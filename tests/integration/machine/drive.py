@@ -1,5 +1,6 @@
 """One step of the machine: a verb runs, maybe struck by a fault, and the tables are held against the model."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -193,7 +194,8 @@ class Driver:
         if (item.task_id, item.fence) in self.claimed:
             raise Violated(f"two holders of {item.task_id} with fence {item.fence}")
         self.claimed.add((item.task_id, item.fence))
-        if (item.arguments, item.operation, item.queue) != (row.arguments, row.operation, row.queue):
+        taken = (json.loads(item.arguments_json), item.operation, item.queue)
+        if taken != (row.arguments, row.operation, row.queue):
             raise Violated(f"{item} is not what was stored: {row}")
         left = None if row.expires_at is None else (row.expires_at - self.now).total_seconds()
         if (left is None) != (item.expires_in is None) or abs((left or 0) - (item.expires_in or 0)) > 0.002:

@@ -1,5 +1,6 @@
 """The reference: what each verb of the store does, in plain Python, one row after the other."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -230,7 +231,7 @@ def _claim_of(row: Row) -> Claim:
         fence=row.fence,
         queue=row.queue,
         operation=row.operation,
-        arguments=row.arguments,
+        arguments_json=json.dumps(row.arguments),
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         timeout_seconds=30.0,
