@@ -60,8 +60,9 @@ def _array(values: tuple[Any, ...], literal: Callable[[Any], str]) -> str:
     """PostgreSQL's text of an array (its manual, section 8.15.6)."""
     first = values[0]
     # Most columns of a batch have one value. That of a document is not compared: {"a": 1} equals {"a": true}.
-    if not isinstance(first, (dict, list)) and values == (first,) * len(values):
-        items = ["NULL" if first is None else literal(first)] * len(values)
+    number = len(values)
+    if number == 1 or (not isinstance(first, (dict, list)) and values == (first,) * number):
+        items = ["NULL" if first is None else literal(first)] * number
     else:
         items = ["NULL" if value is None else literal(value) for value in values]
     return "{" + ",".join(items) + "}"

@@ -20,7 +20,8 @@ _NAMES = tuple(f'"{name}":' for name in TASK)
 
 def spell(task: Task) -> Spelled:
     """One task, as an answer."""
-    return Spelled(_texts([task])[0])
+    members = [name + _spell(value) for name, value in zip(_NAMES, _values(task.__dict__), strict=True)]
+    return Spelled("{" + ",".join(members) + "}")
 
 
 def spell_all(tasks: Sequence[Task], **others: Any) -> Spelled:
@@ -47,13 +48,19 @@ def _is_one_value(values: tuple[Any, ...]) -> bool:
     # By identity, or as texts: 1, 1.0 and True are equal, and so are documents with them, and instants in two zones.
     first = values[0]
     kind = type(first)
-    if first is None or kind is str:
+    if first is None or kind is str or (not first and kind in (dict, list)):
         return values == (first,) * len(values)
     return all(value is first for value in values)
 
 
 def _spell(value: Any) -> str:
     return "null" if value is None else _SPELL[type(value)](value)
+
+
+def _document(value: Any) -> str:
+    if value:
+        return dumps(value)
+    return "{}" if isinstance(value, dict) else "[]"
 
 
 @lru_cache(maxsize=1024)
@@ -63,7 +70,8 @@ def _instant(moment: datetime) -> str:
 
 _SPELL: dict[type, Callable[[Any], str]] = {
     **dict.fromkeys((str, Status, Curve), encode_basestring),
-    **dict.fromkeys((dict, list, bool), dumps),
+    **dict.fromkeys((dict, list), _document),
+    bool: dumps,
     int: int.__repr__,
     float: float.__repr__,
     UUID: lambda value: f'"{value}"',
