@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from scheduler_service.config import QUEUE_NAME
@@ -163,13 +163,18 @@ def add(new: Operation) -> None:
             f"The operation {new.name} is registered already, by {owner}; choose another name."
         )
     _operations[new.name] = new
-    _suggest.cache_clear()
+    _forget()
 
 
 def remove(name: str) -> None:
     """Forget an operation; for tests."""
     del _operations[name]
+    _forget()
+
+
+def _forget() -> None:
     _suggest.cache_clear()
+    slow_names.cache_clear()
 
 
 def resolve(text: str) -> Operation:
@@ -190,9 +195,10 @@ def registered() -> list[Operation]:
     return sorted(_operations.values(), key=lambda known: known.name)
 
 
-def slow_names() -> list[str]:
+@cache
+def slow_names() -> tuple[str, ...]:
     """The names of the operations that are not quick, sorted."""
-    return [known.name for known in registered() if not known.quick]
+    return tuple(known.name for known in registered() if not known.quick)
 
 
 def _description(function: Callable[..., Any]) -> str:

@@ -101,6 +101,7 @@ def test_operations_are_listed_by_name_and_the_slow_ones_apart() -> None:
         assert {"alpha.quick", "arithmetic", "zeta.slow"} <= set(names)
         assert "zeta.slow" in slow_names()
         assert not {"alpha.quick", "arithmetic"} & set(slow_names())
+    assert "zeta.slow" not in slow_names()
 
 
 # --- registering -----------------------------------------------------------------------------------------
