@@ -121,6 +121,17 @@ def delete(task_id: UUID) -> bool:
     return untouched.delete()[0] == 1
 
 
+def delete_all(task_ids: Iterable[UUID]) -> set[UUID]:
+    """As `delete`, for many; the ids of those that are gone."""
+    untouched = Task.objects.filter(
+        task_id__in=list(task_ids), attempt=0, status__in=[Status.SCHEDULED, Status.PENDING]
+    )
+    with transaction.atomic():
+        ids = _lock(untouched, skip_locked=False)
+        Task.objects.filter(task_id__in=ids).delete()
+    return set(ids)
+
+
 def retry(task_id: UUID, now: datetime | None = None) -> Task | None:
     """Store a new task like a terminal one, naming it in `retry_of`; None when there is no such terminal task."""
     old = Task.objects.filter(task_id=task_id, status__in=TERMINAL).first()

@@ -72,7 +72,7 @@ def resume(schedule_ids: Iterable[UUID], now: datetime | None = None, *, catch_u
 def _locked(schedule_ids: Iterable[UUID]) -> list[TaskSchedule]:
     # In one order for all: two writers that lock the same schedules must not deadlock.
     chosen = TaskSchedule.objects.filter(task_schedule_id__in=list(schedule_ids))
-    return list(chosen.select_for_update().order_by("task_schedule_id"))
+    return list(chosen.select_for_update().order_by("task_schedule_id").prefetch_related("calendars"))
 
 
 def _is_changed(schedule: TaskSchedule, note: str, until: datetime | None) -> bool:

@@ -1,8 +1,11 @@
 """Take back what ticks have laid down ahead of the present, and find where a schedule goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
+from uuid import UUID
+
+from django.db.models import OuterRef, Subquery
 
 from schedules_app.firing import SKIP_ALL, due_at, left_out, rule_of, skipped_rows
 from schedules_app.models import Occurrence, TaskSchedule
@@ -30,15 +33,15 @@ def withdraw(schedules: Sequence[TaskSchedule], now: datetime) -> None:
     ahead = Occurrence.objects.filter(
         task_schedule_id__in=list(by_id), occurs_at__gt=now, origin=Origin.SCHEDULE
     )
-    # By the ids of the tasks: two writers that lock the same tasks must not deadlock.
-    rows = sorted(ahead, key=lambda row: row.task_id.int if row.task_id else 0)
-    gone = [row for row in rows if row.task_id is None or task_store.delete(row.task_id)]
+    rows = list(ahead)
+    deleted = task_store.delete_all(row.task_id for row in rows if row.task_id is not None)
+    gone = [row for row in rows if row.task_id is None or row.task_id in deleted]
     Occurrence.objects.filter(id__in=[row.pk for row in gone]).delete()
     for row in gone:
         _step_back(by_id[row.task_schedule_id], row.occurs_at)
         by_id[row.task_schedule_id].tasks_created -= row.task_id is not None
-    for key in {row.task_schedule_id for row in gone if row.task_id is not None}:
-        by_id[key].last_run_at = _last_run_at(by_id[key])
+    for key, last in _last_runs({row.task_schedule_id for row in gone if row.task_id is not None}):
+        by_id[key].last_run_at = last
     for schedule in schedules:
         _shorten_runs(schedule, now)
 
@@ -89,9 +92,13 @@ def _step_back(schedule: TaskSchedule, moment: datetime) -> None:
     schedule.next_run_at = moment if schedule.next_run_at is None else min(schedule.next_run_at, moment)
 
 
-def _last_run_at(schedule: TaskSchedule) -> datetime | None:
-    fired = Occurrence.objects.filter(task_schedule=schedule, task_id__isnull=False, origin=Origin.SCHEDULE)
-    return fired.order_by("-occurs_at").values_list("occurs_at", flat=True).first()
+def _last_runs(keys: Collection[UUID]) -> Iterable[tuple[UUID, datetime | None]]:
+    # A subquery for each, not one maximum by schedule: that would read their whole ledgers.
+    fired = Occurrence.objects.filter(
+        task_schedule=OuterRef("pk"), task_id__isnull=False, origin=Origin.SCHEDULE
+    )
+    last = Subquery(fired.order_by("-occurs_at").values("occurs_at")[:1])
+    return TaskSchedule.objects.filter(pk__in=keys).values_list("pk", last) if keys else ()
 
 
 def _shorten_runs(schedule: TaskSchedule, now: datetime) -> None:

@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from schedules_app import store
 from schedules_app.errors import StaleRevision
 from schedules_app.models import Occurrence
 from schedules_app.recurrence import InvalidRecurrence
-from tasks_app import store as task_store
 from tasks_app.models import Task
 from tests.integration.helpers import claim
 from tests.integration.schedules import HOUR, MINUTE, NOON, SECOND, create, get, ledger, told
@@ -199,18 +200,25 @@ def test_a_schedule_whose_rule_cannot_be_followed_can_be_paused_all_the_same() -
     assert store.pause([key], NOON) == {key}
 
 
-def test_tasks_of_many_schedules_are_taken_back_in_the_order_in_which_others_lock_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_tasks_of_many_schedules_are_taken_back_at_once_in_the_order_in_which_others_lock_them() -> None:
     # A bulk cancel locks tasks by their ids: in another order both would wait for each other.
-    late, early = sorted(create(2, starts_at=NOON, now=NOON - HOUR))
-    before = NOON - 3 * SECOND
-    store.update(early, {"starts_at": NOON - 2 * SECOND}, NOON - HOUR)
-    assert [store.fire_due(before, limit=1).tasks for _ in range(2)] == [1, 1]
-    in_order = list(Task.objects.order_by("task_id").values_list("task_id", flat=True))
-    assert Task.objects.get(task_id=in_order[0]).task_schedule == early
-    taken: list[UUID] = []
-    delete = task_store.delete
-    monkeypatch.setattr(task_store, "delete", lambda key: taken.append(key) or delete(key))
-    store.pause([late, early], before)
-    assert taken == in_order
+    keys = create(20, starts_at=NOON, now=NOON - HOUR)
+    assert store.fire_due(NOON - 3 * SECOND).tasks == 20
+    with CaptureQueriesContext(connection) as queries:
+        store.pause(keys, NOON - 3 * SECOND)
+    locking, deleting = [query["sql"] for query in queries if 'FROM "tasks_task"' in query["sql"]]
+    assert "ORDER BY 1 ASC" in locking
+    assert connection.vendor == "sqlite" or locking.endswith("FOR UPDATE")
+    assert deleting.startswith("DELETE")
+    assert not Task.objects.exists()
+
+
+def test_a_pause_of_many_needs_no_statement_per_schedule() -> None:
+    def statements(count: int) -> int:
+        keys = create(count, starts_at=NOON, now=NOON - HOUR)
+        store.fire_due(NOON - 3 * SECOND)
+        with CaptureQueriesContext(connection) as queries:
+            assert store.pause(keys, NOON - 3 * SECOND) == set(keys)
+        return len(queries)
+
+    assert statements(100) - statements(2) < 100 / 10
