@@ -23,6 +23,8 @@ PAUSE = 0.3
 """Seconds between two messages."""
 PAUSE_AFTER_FAILURE = 5.0
 """Seconds without events after the broker failed."""
+MOST_WAITING = 10_000
+"""Attempts whose events may wait for a broker that hangs: some tens of megabytes at most."""
 
 Event = tuple[str, dict[str, Any]]
 
@@ -47,8 +49,8 @@ class EventSender(threading.Thread):
         self._filled.set()
 
     def is_quiet(self) -> bool:
-        """Whether the broker failed a moment ago, so that events are not tried now."""
-        return time.monotonic() < self._quiet_until
+        """Whether no events are taken now: the broker failed a moment ago, or hangs while many wait."""
+        return len(self._waiting) >= MOST_WAITING or time.monotonic() < self._quiet_until
 
     def run(self) -> None:
         # As the watchdog does: a signal that is let in here would strike a main thread that has masked it.

@@ -196,6 +196,18 @@ def test_events_that_the_broker_does_not_take_are_counted_and_not_tried_again_at
     assert sender.is_quiet()
 
 
+def test_no_more_events_are_taken_while_too_many_wait_for_the_broker(app, monkeypatch):
+    monkeypatch.setattr(event_sender, "MOST_WAITING", 3)
+    monkeypatch.setattr(EventSender, "_send", lambda self, batch: None)
+    sender = EventSender(app, "w@host", lambda tasks: None)
+    sender.put(attempts(2))
+    assert not sender.is_quiet()
+    sender.put(attempts(1))
+    assert sender.is_quiet()
+    sender.send_waiting()
+    assert not sender.is_quiet()
+
+
 def test_a_drain_does_not_wait_while_the_broker_hangs(app, monkeypatch):
     sent: list[event_sender.Event] = []
     hangs, answers, is_sent = threading.Event(), threading.Event(), threading.Event()
