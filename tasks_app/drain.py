@@ -1,11 +1,12 @@
 """One drain: claim, run and finish rows of a queue until nothing is claimable or its time is spent."""
 
+import inspect
 import logging
 import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from uuid import UUID
@@ -23,6 +24,9 @@ from tasks_app.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
+ALL_SIGNALS = frozenset(int(number) for number in signal.valid_signals())
+# Plain numbers: the module's own wrapper makes members of an enum of all signals, which takes longer than a claim.
+_set_mask: Callable[[int, Iterable[int]], set[int]] = inspect.unwrap(signal.pthread_sigmask)
 AWAY = (OperationalError, InterfaceError)
 
 
@@ -84,35 +88,74 @@ class Worker:
     def drain(self, queue: str, hostname: str, seconds: float) -> int:
         """Work off a queue for at most about `seconds`; how many attempts ended."""
         events = TaskEvents(hostname)
+        name = f"{hostname}/{self.name}"
         ended = 0
-        is_first = True
         deadline = time.monotonic() + seconds
-        while (slice_ := self._claim(queue, hostname)) is not None:
-            if is_first:
-                is_first = False
-                if slice_.claims[0].others_wait is not False:
-                    _wake_another(queue)
-            ended += len(self._run(slice_, events))
-            if time.monotonic() > deadline:
+        slice_ = None if is_stopping() else self._claim(queue, name)
+        if slice_ is not None and slice_.claims[0].others_wait is not False:
+            _wake_another(queue)
+        while slice_ is not None:
+            self._run(slice_)
+            is_last = time.monotonic() > deadline
+            following = self._write(slice_, name, None if is_last else queue)
+            ended += len(slice_.endings)
+            events.ran(slice_.endings)
+            if is_last:
                 _wake_another(queue)
-                break
+            slice_ = following
         return ended
 
-    def _claim(self, queue: str, hostname: str) -> Slice | None:
-        if is_stopping():
-            return None
+    def _run(self, slice_: Slice) -> None:
+        begun_at = time.monotonic()
+        self.watchdog.watch(slice_)
+        try:
+            self.runner.run(slice_)
+        finally:
+            self.watchdog.rest()
+        self.claim_size.learn(len(slice_.claims), time.monotonic() - begun_at)
+
+    def _write(self, slice_: Slice, name: str, queue: str | None) -> Slice | None:
+        """Write what a slice has brought, and claim the next one of `queue`, unless that is None."""
+        endings, waiting = slice_.take_unwritten(), slice_.take_waiting()
+        # First, because the writes below may give up.
+        self._begun |= {(claim.task_id, claim.fence) for claim in slice_.begun}
+        until = slice_.renewed_at + settings.CONFIG.lease_seconds
+        following = None
+        goes_on = queue is not None and not is_stopping()
+        # What did not begin is more urgent than what comes next: it must be back in the table before the claim.
+        if queue is not None and goes_on and endings and not waiting:
+            following = self._claim(queue, name, endings, until)
+        else:
+            patiently(lambda: self.store.finish(endings), until)
+            if waiting:
+                patiently(
+                    lambda: self.store.release(waiting), slice_.claimed_at + settings.CONFIG.lease_seconds
+                )
+            if queue is not None and goes_on:
+                following = self._claim(queue, name)
+        self._begun -= {(item.claim.task_id, item.claim.fence) for item in slice_.endings}
+        return following
+
+    def _claim(
+        self, queue: str, name: str, endings: Sequence[Ending] = (), until: float = 0.0
+    ) -> Slice | None:
+        """Claim a slice, in the commit that writes these endings if there are any (`until`: as for `patiently`)."""
         # Read before the statement: the lease must never look longer here than it is in the database.
         claimed_at = time.monotonic()
-        name = f"{hostname}/{self.name}"
-        lease = settings.CONFIG.lease_seconds
+        lease, slow, most = settings.CONFIG.lease_seconds, operations.slow_names(), self.claim_size.rows
         try:
             with signals_masked():
-                claims = store.claim(
-                    queue, name, self.claim_size.rows, lease_seconds=lease, slow=operations.slow_names()
-                )
+                if endings:
+                    claims = store.finish_and_claim(
+                        endings, queue, name, most, lease_seconds=lease, slow=slow
+                    )
+                else:
+                    claims = store.claim(queue, name, most, lease_seconds=lease, slow=slow)
         except AWAY:
             logger.warning("A claim was not answered; giving back what it may have taken", exc_info=True)
             connection.close()
+            if endings:
+                patiently(lambda: self.store.finish(endings), until)
             patiently(lambda: self._give_back(name), claimed_at + lease)
             return None
         return Slice(claims, claimed_at) if claims else None
@@ -123,25 +166,6 @@ class Worker:
         store.release(
             [claim for claim in store.held_by(name) if (claim.task_id, claim.fence) not in self._begun]
         )
-
-    def _run(self, slice_: Slice, events: TaskEvents) -> list[Ending]:
-        begun_at = time.monotonic()
-        self.watchdog.watch(slice_)
-        try:
-            self.runner.run(slice_)
-        finally:
-            self.watchdog.rest()
-        self.claim_size.learn(len(slice_.claims), time.monotonic() - begun_at)
-        endings = slice_.take_unwritten()
-        waiting = slice_.take_waiting()
-        # First, because the writes below may give up.
-        self._begun |= {(claim.task_id, claim.fence) for claim in slice_.begun}
-        patiently(lambda: self.store.finish(endings), slice_.renewed_at + settings.CONFIG.lease_seconds)
-        self._begun -= {(item.claim.task_id, item.claim.fence) for item in slice_.endings}
-        if waiting:
-            patiently(lambda: self.store.release(waiting), slice_.claimed_at + settings.CONFIG.lease_seconds)
-        events.ran(slice_.endings)
-        return slice_.endings
 
 
 def patiently(write: Callable[[], object], until: float) -> None:
@@ -167,11 +191,11 @@ def patiently(write: Callable[[], object], until: float) -> None:
 @contextmanager
 def signals_masked() -> Iterator[None]:
     """Hold signals back while the store is written: one that strikes inside a COMMIT makes a done write look undone."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = _set_mask(signal.SIG_BLOCK, ALL_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _set_mask(signal.SIG_SETMASK, before)
 
 
 def close_connection() -> None:

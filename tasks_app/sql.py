@@ -5,29 +5,25 @@ tuples. Sets of rows travel as one JSON parameter, so that a statement's text ne
 """
 
 import json
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
+from tasks_app import prepared
 from tasks_app.arrays import sqlite_time
 
 Row = tuple[Any, ...]
-
-# The claim must cost the same with missing statistics (a table that was just filled): without these the
-# planner sorts the whole backlog, or ANDs a bitmap of it. They hold for the claim's transaction only.
-_PIN_PLAN = "; ".join(
-    f"SET LOCAL enable_{node} = off" for node in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
-)
 
 # Two locks: the head decides the one priority of this claim, so that no row of a lower urgency starts with it.
 # The head's scan also stamps started_at: a scan that had to pass over rows locked by another claim is later than it,
 # so started_at follows the priorities even between claims that overlap.
 # A row that another worker is claiming is skipped, never waited for. A plain IN (… LIMIT …) may be evaluated
 # twice under concurrent updates and claim twice; a materialized CTE is not.
+# A slow head stands alone: without a limit of its own the scan would go on to the end of the backlog.
 _CLAIM = """
 WITH head AS {materialized} (
     SELECT priority, operation, run_at, task_id, {stamp} AS stamp FROM tasks_task
@@ -41,7 +37,8 @@ WITH head AS {materialized} (
           {is_quick}
           AND (t.run_at, t.task_id) >= (SELECT run_at, task_id FROM head)
           AND NOT EXISTS (SELECT 1 FROM head WHERE {head_is_slow})))
-    ORDER BY t.queue, t.priority, t.run_at, t.task_id LIMIT %(limit)s {lock}
+    ORDER BY t.queue, t.priority, t.run_at, t.task_id
+    LIMIT CASE WHEN EXISTS (SELECT 1 FROM head WHERE {head_is_slow}) THEN 1 ELSE %(limit)s END {lock}
 )
 UPDATE tasks_task SET
     status = 'STARTED', worker = %(worker)s, fence = fence + 1, attempt = attempt + 1, progress = NULL,
@@ -65,8 +62,8 @@ FROM given g WHERE {mine} AND (g.outcome <> 'LOST' OR t.lease_expires_at < {now}
 _ATTEMPT = """
 INSERT INTO tasks_attempt
     (task_id, number, fence, worker, started_at, finished_at, runtime_seconds, outcome, error)
-SELECT t.task_id, t.attempt, t.fence, t.worker, t.started_at, {now}, g.runtime, g.outcome, g.error
-FROM {source} t JOIN given g ON g.task_id = t.task_id AND g.fence = t.fence
+SELECT t.task_id, t.attempt, t.fence, t.worker, t.started_at, {now}, t.runtime, t.outcome, t.error
+FROM {source} AS t
 """
 _RELEASE = """
 UPDATE tasks_task AS t SET
@@ -127,7 +124,9 @@ _COMMON = {
     "next_status": """CASE WHEN t.cancel_requested_at IS NOT NULL AND (g.status = 'RETRY' OR g.outcome = 'LOST')
         THEN 'CANCELLED' ELSE g.status END""",
 }
+_ENDED = "t.task_id, t.attempt, t.fence, t.worker, t.started_at, g.runtime, g.outcome, g.error"
 _POSTGRES = _COMMON | {
+    "source": "ended",
     "materialized": "MATERIALIZED",
     "lock": "FOR UPDATE SKIP LOCKED",
     "own_id": "t.task_id",
@@ -148,6 +147,7 @@ _POSTGRES = _COMMON | {
 }
 _SQLITE_TIME = "'%%Y-%%m-%%d %%H:%%M:%%f'"
 _SQLITE = _COMMON | {
+    "source": f"(SELECT {_ENDED} FROM tasks_task t JOIN given g ON g.task_id = t.task_id AND g.fence = t.fence)",  # noqa: S608 - constant text
     "materialized": "MATERIALIZED",
     "lock": "",
     "progress": "%(progress)s",
@@ -174,36 +174,46 @@ def claim(
     queue: str, worker: str, limit: int, lease: float, slow: Sequence[str], now: datetime | None
 ) -> list[Row]:
     """Claim the most urgent waiting rows of one priority: the head, and quick rows behind it up to `limit`."""
-    parameters = {
-        "queue": queue,
-        "worker": worker,
-        "limit": limit,
-        "lease": lease,
-        "slow": list(slow) if _is_postgres() else json.dumps(list(slow)),
-    }
-    # To PostgreSQL the settings and the claim go as one message, which is a transaction of its own (its manual,
-    # 55.2.2.1): BEGIN and COMMIT would be two more ways to the database before a handler may begin.
-    with nullcontext() if _is_postgres() else transaction.atomic():
-        return sorted(_run(_CLAIM, parameters, now, pin_plan=True), key=lambda row: (row[-1], str(row[0])))
+    parameters = {"queue": queue, "worker": worker, "limit": limit, "lease": lease}
+    if _is_postgres():
+        rows = prepared.run([_claim_text()], {**parameters, "slow": list(slow), "now": now})
+    else:
+        with transaction.atomic():
+            rows = _run(_CLAIM, {**parameters, "slow": json.dumps(list(slow))}, now)
+    return _in_order(rows)
 
 
 def finish(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
     """End attempts and record them; the ids of those whose claim still held."""
     parameters = {"given": _payload(given)}
     if _is_postgres():
-        rows = _run(
-            "WITH {given}, ended AS (" + _FINISH + " RETURNING t.*) " + _ATTEMPT + " RETURNING task_id",
-            parameters,
-            now,
-            source="ended",
-        )
-        return {row[0] for row in rows}
+        return _ids(prepared.run([_finish_text()], {**parameters, "now": now}))
     now = now or datetime.now(UTC)  # one moment for both statements
     with transaction.atomic():
         won = {row[0] for row in _run("WITH {given} " + _FINISH + " RETURNING task_id", parameters, now)}
         parameters["given"] = _payload([item for item in given if item["task_id"].hex in won])
-        _run("WITH {given} " + _ATTEMPT, parameters, now, source="tasks_task")
+        _run("WITH {given} " + _ATTEMPT, parameters, now)
     return {UUID(hex=key) for key in won}
+
+
+def finish_and_claim(
+    given: Sequence[dict[str, Any]],
+    queue: str,
+    worker: str,
+    limit: int,
+    lease: float,
+    slow: Sequence[str],
+    now: datetime | None,
+) -> list[Row]:
+    """`finish`, then `claim`, in one transaction; the rows that were claimed."""
+    if _is_postgres():
+        parameters = {"given": _payload(given), "queue": queue, "worker": worker, "limit": limit, "now": now}
+        # Whether to wake another is asked of a drain's first claim only.
+        both = [_finish_text(), _claim_text(others_wait="NULL::boolean")]
+        return _in_order(prepared.run(both, {**parameters, "lease": lease, "slow": list(slow)}))
+    with transaction.atomic():
+        finish(given, now)
+        return claim(queue, worker, limit, lease, slow, now)
 
 
 def release(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
@@ -261,16 +271,31 @@ def _is_postgres() -> bool:
     return connection.vendor == "postgresql"
 
 
-def _run(
-    template: str, parameters: dict[str, Any], now: datetime | None, *, pin_plan: bool = False, **words: str
-) -> list[Row]:
+def _run(template: str, parameters: dict[str, Any], now: datetime | None) -> list[Row]:
     is_postgres = _is_postgres()
-    statement = template.format(**(_POSTGRES if is_postgres else _SQLITE), **words)
-    if pin_plan and is_postgres:
-        statement = f"{_PIN_PLAN}; {statement}"
+    statement = template.format(**(_POSTGRES if is_postgres else _SQLITE))
     with connection.cursor() as cursor:
         cursor.execute(statement, {**parameters, "now": now if is_postgres else _sqlite_time(now)})
         return cursor.fetchall() if cursor.description else []
+
+
+def _claim_text(**words: str) -> str:
+    return _postgres_text(_CLAIM, **words)
+
+
+def _finish_text() -> str:
+    # The attempts come from the update's answer: joining them to what was given would compare each with each.
+    ended = "WITH {given}, ended AS (" + _FINISH + f" RETURNING {_ENDED}) "
+    return _postgres_text(ended + _ATTEMPT + " RETURNING task_id")
+
+
+@cache
+def _postgres_text(template: str, **words: str) -> str:
+    return template.format(**_POSTGRES | words)
+
+
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row[-1], str(row[0])))
 
 
 def _sqlite_time(now: datetime | None) -> str:

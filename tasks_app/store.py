@@ -80,9 +80,26 @@ def finish(endings: Sequence[Ending], now: datetime | None = None) -> set[UUID]:
     A stale worker's ending is dropped: its fence was raised by the claim that followed. Of several endings of one
     claim the first is written.
     """
-    # Two of them in one statement would record the attempt twice, and the whole write would be refused.
-    first = {(item.claim.task_id, item.claim.fence): item for item in reversed(endings)}
-    return sql.finish([rows.ending_columns(item) for item in first.values()], now) if first else set()
+    given = _given(endings)
+    return sql.finish(given, now) if given else set()
+
+
+def finish_and_claim(
+    endings: Sequence[Ending],
+    queue: str,
+    worker: str,
+    limit: int,
+    *,
+    lease_seconds: float,
+    slow: Sequence[str] = (),
+    now: datetime | None = None,
+) -> list[Claim]:
+    """`finish` and then `claim` in one commit, which a drain waits for once per slice instead of twice.
+
+    All or nothing: where the answer is lost, both have happened or neither.
+    """
+    claimed = sql.finish_and_claim(_given(endings), queue, worker, limit, lease_seconds, slow, now)
+    return [rows.claim_from(row) for row in claimed]
 
 
 def release(claims: Sequence[Claim], now: datetime | None = None) -> set[UUID]:
@@ -252,6 +269,12 @@ def _insert_where_free(tasks: list[Task], now: datetime | None) -> dict[UUID, Ta
         # A holder that has finished since the INSERT no longer stands in the way.
         tasks = [task for task in refused if task.unique_key not in holders]
     return others
+
+
+def _given(endings: Sequence[Ending]) -> list[dict[str, Any]]:
+    # Two of them in one statement would record the attempt twice, and the whole write would be refused.
+    first = {(item.claim.task_id, item.claim.fence): item for item in reversed(endings)}
+    return [rows.ending_columns(item) for item in first.values()]
 
 
 def _loss(task: Task, draw: float) -> Ending:

@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -125,6 +126,7 @@ def test_no_transaction_is_open_while_a_handler_runs(worker):
 def test_a_result_is_kept_until_the_database_is_back(worker, monkeypatch):
     (task_id,) = create(new_task(), now=None)
     failures = [OperationalError("gone"), OperationalError("gone")]
+    monkeypatch.setattr(store, "finish_and_claim", give_up_claiming)
 
     def finish(endings: Any) -> set:
         if failures:
@@ -134,6 +136,7 @@ def test_a_result_is_kept_until_the_database_is_back(worker, monkeypatch):
     monkeypatch.setattr(worker.store, "finish", finish)
     worker.drain("tasks", "w@host", seconds=60)
     assert Task.objects.get(task_id=task_id).result == 11
+    assert failures == []
 
 
 def test_a_claim_whose_answer_was_lost_is_given_back_with_its_attempt(worker, monkeypatch):
@@ -152,6 +155,62 @@ def test_a_claim_whose_answer_was_lost_is_given_back_with_its_attempt(worker, mo
     assert worker.drain("tasks", "w@host", seconds=60) == 1
 
 
+def test_an_answer_that_was_lost_after_the_commit_costs_neither_results_nor_attempts(worker, monkeypatch):
+    ids = create(*(new_task() for _ in range(30)), now=None)
+    finish_and_claim = store.finish_and_claim
+
+    def write_and_lose_the_answer(*args: Any, **kwargs: Any) -> list:
+        monkeypatch.setattr(store, "finish_and_claim", finish_and_claim)
+        assert finish_and_claim(*args, **kwargs)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(store, "finish_and_claim", write_and_lose_the_answer)
+    finished = worker.drain("tasks", "w@host", seconds=60)
+    assert 0 < finished < 30
+    rows = list(Task.objects.order_by("run_at", "task_id").values_list("status", "attempt", "fence"))
+    # Those that the lost answer named were given back: their fence is raised, their attempt is not.
+    claimed = sum(row == ("PENDING", 0, 1) for row in rows)
+    assert claimed > 0
+    assert rows.count(("SUCCESS", 1, 1)) == finished == Attempt.objects.count()
+    assert finished + claimed + rows.count(("PENDING", 0, 0)) == 30
+    assert worker.drain("tasks", "w@host", seconds=60) == 30 - finished
+    assert {status_of(task_id) for task_id in ids} == {"SUCCESS"}
+    assert Attempt.objects.count() == 30
+
+
+def test_a_drain_whose_time_is_spent_claims_nothing_that_it_does_not_run(worker):
+    create(*(new_task() for _ in range(30)), now=None)
+    finished = worker.drain("tasks", "w@host", seconds=0)
+    rows = list(Task.objects.values_list("status", "fence"))
+    assert (rows.count(("SUCCESS", 1)), rows.count(("PENDING", 0))) == (finished, 30 - finished)
+
+
+def test_a_worker_that_stops_during_a_slice_writes_its_results_and_claims_nothing(worker, monkeypatch):
+    def stop() -> None:
+        monkeypatch.setattr(drain, "is_stopping", lambda: True)
+
+    with registered_operation(stop):
+        stopping, other = create(new_task("test.handler"), new_task(), now=None)
+        assert worker.drain("tasks", "w@host", seconds=60) == 1
+    assert (status_of(stopping), status_of(other)) == ("SUCCESS", "PENDING")
+    assert Task.objects.get(task_id=other).fence == 0
+
+
+def test_what_was_given_back_is_run_before_less_urgent_tasks(worker, monkeypatch):
+    """A slice that takes too long gives its rest back: the next claim must see it."""
+    order: list[int] = []
+
+    def handler(number: int) -> None:
+        order.append(number)
+
+    monkeypatch.setattr(worker.runner, "limits", replace(worker.runner.limits, slice_seconds=0.0))
+    with registered_operation(handler, quick=True):
+        urgent = [new_task("test.handler", arguments={"number": n}, priority=1) for n in range(3)]
+        create(*urgent, new_task("test.handler", arguments={"number": 3}, priority=2), now=None)
+        worker.drain("tasks", "w@host", seconds=60)
+    assert order == [0, 1, 2, 3]
+
+
 def test_what_a_handler_began_is_not_given_back_with_its_attempt(worker, monkeypatch):
     """Else its next run would have the same number, and runs would not be bounded."""
     (task_id,) = create(new_task(), now=None)
@@ -161,6 +220,7 @@ def test_what_a_handler_began_is_not_given_back_with_its_attempt(worker, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(drain, "patiently", give_up)
+        patch.setattr(store, "finish_and_claim", give_up_claiming)
         with pytest.raises(OperationalError):
             worker.drain("tasks", "w@host", seconds=60)
     with monkeypatch.context() as patch:
@@ -186,14 +246,16 @@ def test_no_signal_strikes_while_a_result_is_written(worker, monkeypatch):
     struck: list[str] = []
     previous = signal.signal(signal.SIGTERM, lambda number, frame: struck.append("signal"))
 
-    def finish(endings: Any) -> set:
+    finish_and_claim = store.finish_and_claim
+
+    def finish(*args: Any, **kwargs: Any) -> list:
         # To this thread: another test's threads, which a worker has not, may let it in.
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-        won = store.finish(endings)
+        claims = finish_and_claim(*args, **kwargs)
         struck.append("written")
-        return won
+        return claims
 
-    monkeypatch.setattr(worker.store, "finish", finish)
+    monkeypatch.setattr(store, "finish_and_claim", finish)
     try:
         worker.drain("tasks", "w@host", seconds=60)
     finally:

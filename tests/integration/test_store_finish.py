@@ -1,12 +1,12 @@
 """Finishing, fencing, rescuing: who may end an attempt, and what remains of it."""
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
-from tasks_app import store
+from tasks_app import sql, store
 from tasks_app.lifecycle import MAX_CRASHES, Outcome, Status
 from tasks_app.models import Attempt, Task
-from tests.integration.helpers import LEASE, at, claim, create, ending, new_task, status_of
+from tests.integration.helpers import LEASE, at, at_once, claim, create, ending, new_task, status_of
 
 pytestmark = pytest.mark.django_db
 
@@ -214,3 +214,72 @@ def test_progress_is_kept_while_the_claim_holds_and_begins_anew_with_the_next():
     assert store.progress(held, {"done": 4}) is False
     claim()
     assert Task.objects.get(task_id=task_id).progress is None
+
+
+def next_slice(endings, now, limit=100):
+    return store.finish_and_claim(endings, "tasks", "w1", limit, lease_seconds=LEASE, now=now)
+
+
+def test_a_finish_that_claims_writes_what_ended_and_takes_what_is_next():
+    first, second = create(new_task(run_at=at(-1)), new_task())
+    (held,) = claim(1, now=at(2))
+    (following,) = next_slice([ending(held, result=1)], at(3))
+    assert (following.task_id, following.fence, following.attempt) == (second, 1, 1)
+    assert dict(Task.objects.values_list("task_id", "status")) == {first: "SUCCESS", second: "STARTED"}
+    assert [(attempt.task_id, attempt.outcome) for attempt in Attempt.objects.all()] == [(first, "SUCCESS")]
+
+
+def test_a_finish_that_claims_drops_a_stale_ending_and_claims_all_the_same():
+    stale_id, other = create(new_task(run_at=at(-1)), new_task())
+    (stale,) = claim(1, now=at(2))
+    rescue(at(LEASE + 3))
+    (following,) = next_slice([ending(stale, result="stale")], at(LEASE + 4))
+    assert following.task_id == other
+    assert Task.objects.get(task_id=stale_id).status == "RETRY"
+    assert [attempt.outcome for attempt in Attempt.objects.all()] == ["LOST"]
+
+
+def test_a_task_that_a_finish_sends_into_its_retry_is_not_claimed_with_it():
+    (task_id,) = create()
+    (held,) = claim()
+    assert next_slice([ending(held, Status.RETRY, wait_seconds=0.0)], at(1)) == []
+    assert status_of(task_id) == "RETRY"
+
+
+def test_a_finish_that_claims_ends_what_was_cancelled_meanwhile_and_leaves_what_waited_cancelled():
+    running, waiting = create(new_task(run_at=at(-1)), new_task())
+    (held,) = claim(1, now=at(2))
+    store.cancel([running, waiting], at(3))
+    assert next_slice([ending(held, Status.RETRY, wait_seconds=1)], at(4)) == []
+    assert (status_of(running), status_of(waiting)) == ("CANCELLED", "CANCELLED")
+
+
+def test_a_finish_that_claims_takes_the_urgent_task_that_came_during_the_slice():
+    create(*(new_task(priority=5) for _ in range(3)))
+    (held,) = claim(1)
+    urgent = create(new_task(priority=1), now=at(1))
+    assert [item.task_id for item in next_slice([ending(held)], at(2))] == urgent
+
+
+def test_a_finish_that_claims_writes_both_or_neither(monkeypatch):
+    create(new_task(run_at=at(-1)), new_task())
+    (held,) = claim(1, now=at(2))
+    monkeypatch.setattr(
+        sql, "_CLAIM", sql._CLAIM.replace("attempt = attempt + 1", "attempt = max_attempts + 1")
+    )
+    with pytest.raises(IntegrityError), transaction.atomic():
+        next_slice([ending(held)], at(3))
+    assert status_of(held.task_id) == "STARTED"
+    assert Attempt.objects.count() == 0
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+@pytest.mark.django_db(transaction=True)
+def test_a_finish_that_claims_waits_for_nobody_who_claims_and_takes_what_they_leave():
+    create(*(new_task(run_at=at(-number)) for number in range(3)))
+    (held,) = claim(1, now=at(5))
+    with transaction.atomic():
+        (theirs,) = claim(1, now=at(5), worker="w2")
+        (mine,) = at_once([lambda: next_slice([ending(held)], at(6))])
+    assert len({held.task_id, theirs.task_id, *(item.task_id for item in mine)}) == 3
+    assert status_of(held.task_id) == "SUCCESS"

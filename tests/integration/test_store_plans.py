@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from tasks_app import sql, store
+from tasks_app import prepared, sql, store
 from tasks_app.models import Task
-from tests.integration.helpers import NOON, create, new_task
+from tests.integration.helpers import NOON, create, ending, new_task
 
 pytestmark = pytest.mark.django_db
 
@@ -19,17 +19,18 @@ def plans_of(act: Any) -> str:
     plans: list[str] = []
 
     def explain(execute: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
-        settings, _, query = (
-            statement.rpartition("; ") if statement.startswith("SET LOCAL") else ("", "", statement)
-        )
-        if "tasks_task" in query and connection.vendor == "postgresql":
-            if settings:
-                execute(settings, None, many, context)
-            execute(f"EXPLAIN (FORMAT JSON) {query}", parameters, many, context)
-            plans.append(json.dumps(context["cursor"].fetchone()[0]))
-        elif "tasks_task" in query:
-            execute(f"EXPLAIN QUERY PLAN {query}", parameters, many, context)
-            plans.append("\n".join(str(row) for row in context["cursor"].fetchall()))
+        if connection.vendor == "sqlite":
+            if "tasks_task" in statement:
+                execute(f"EXPLAIN QUERY PLAN {statement}", parameters, many, context)
+                plans.append("\n".join(str(row) for row in context["cursor"].fetchall()))
+            return execute(statement, parameters, many, context)
+        parts = statement.split("; ")
+        for part in parts:
+            if part.startswith("SET LOCAL"):
+                execute(part, None, many, context)
+            elif part.startswith("EXECUTE") or ("tasks_task" in part and not part.startswith("PREPARE")):
+                execute(f"EXPLAIN (FORMAT JSON) {part}", parameters, many, context)
+                plans.append(json.dumps(context["cursor"].fetchone()[0]))
         return execute(statement, parameters, many, context)
 
     with connection.execute_wrapper(explain), transaction.atomic():
@@ -52,7 +53,10 @@ def reads_whole_table(plans: str) -> bool:
     ]
     assert nodes
     return any(
-        node["Node Type"] == "Seq Scan" and node.get("Relation Name") == "tasks_task" for node in nodes
+        node["Node Type"] in {"Seq Scan", "Index Scan", "Index Only Scan"}
+        and node.get("Relation Name") == "tasks_task"
+        and "Index Cond" not in node
+        for node in nodes
     )
 
 
@@ -87,6 +91,68 @@ def test_a_finish_finds_its_rows_by_id(backlog):
     plans = plans_of(lambda: sql.finish(rows, None))
     assert not reads_whole_table(plans)
     assert "Bitmap" not in plans
+
+
+def test_a_finish_that_claims_reads_what_the_two_read_alone(backlog):
+    claims = store.claim("tasks", "w", 100, lease_seconds=60)
+    endings = [ending(claim) for claim in claims]
+    plans = plans_of(lambda: store.finish_and_claim(endings, "tasks", "w", 100, lease_seconds=60))
+    assert plans.count("task_claim") >= 2
+    assert (
+        plans.count("tasks_task_pkey" if connection.vendor == "postgresql" else "sqlite_autoindex_tasks_task")
+        >= 2
+    )
+    assert not reads_whole_table(plans)
+    assert "Bitmap" not in plans
+
+
+def next_slice(endings: list[Any]) -> list[Any]:
+    return store.finish_and_claim(endings, "tasks", "w", 100, lease_seconds=60)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans every statement anew")
+def test_a_plan_that_was_made_for_an_empty_table_is_made_anew_for_a_full_one(monkeypatch):
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE tasks_task")  # what is only deleted still counts for the planner
+    monkeypatch.setattr(prepared, "PLANS_LAST", 0.0)
+    assert next_slice([]) == []
+    monkeypatch.setattr(prepared, "PLANS_LAST", 3600.0)
+    create(*(new_task(priority=index % 10) for index in range(5000)))
+    plans = plans_of(lambda: sql.finish([], None))
+    assert reads_whole_table(plans)
+    monkeypatch.setattr(prepared, "PLANS_LAST", 0.0)
+    claims = next_slice([])
+    plans = plans_of(lambda: next_slice([ending(claim) for claim in claims]))
+    assert "task_claim" in plans
+    assert not reads_whole_table(plans)
+    assert '"Sort"' not in plans
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans every statement anew")
+def test_the_claim_is_planned_once_not_for_each_slice():
+    create(*(new_task() for _ in range(3)))
+    for _ in range(3):
+        store.claim("tasks", "w", 1, lease_seconds=60)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements WHERE statement LIKE '%head%'"
+        )
+        generic, custom = cursor.fetchone()
+    assert generic >= 3
+    assert custom == 0
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite prepares nothing on a server")
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_a_proxy_gave_another_session_still_claims():
+    create(new_task(), new_task())
+    assert len(store.claim("tasks", "w", 1, lease_seconds=60)) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    try:
+        assert len(store.claim("tasks", "w", 1, lease_seconds=60)) == 1
+    finally:
+        connection.close()  # the next test's shall be as others are
 
 
 def test_finding_the_queues_with_work_takes_one_look_per_queue(backlog):

@@ -81,14 +81,35 @@ class Driver:
 
     def claim(self, queue: str, worker: str, limit: int, lease: float, fault: Fault | None) -> list[Claim]:
         """Claim; nothing if the answer was lost: what the table gave in the worker's name is not known to it then."""
+        return self.finish_and_claim([], queue, worker, limit, lease, fault)
+
+    def finish_and_claim(
+        self,
+        endings: Sequence[Ending],
+        queue: str,
+        worker: str,
+        limit: int,
+        lease: float,
+        fault: Fault | None,
+    ) -> list[Claim]:
+        """Claim, with what the worker has to finish if there is any. If its answer is lost, they are written again."""
         answers: list[Claim] = []
+        self._note_stale([item.claim for item in endings])
+        options: dict[str, Any] = {"lease_seconds": lease, "slow": SLOW, "now": self.now}
 
         def call() -> list[tuple[Any, int, int]]:
-            answers[:] = store.claim(queue, worker, limit, lease_seconds=lease, slow=SLOW, now=self.now)
+            if endings:
+                answers[:] = store.finish_and_claim(endings, queue, worker, limit, **options)
+            else:
+                answers[:] = store.claim(queue, worker, limit, **options)
             return [(item.task_id, item.fence, item.attempt) for item in answers]
 
-        arguments = (queue, worker, limit, lease, SLOW, self.now)
-        if self.perform(call, lambda: self.model.claim(*arguments), fault) is LOST:
+        def expect() -> list[tuple[Any, int, int]]:
+            self.model.finish(endings, self.now)
+            return self.model.claim(queue, worker, limit, lease, SLOW, self.now)
+
+        if self.perform(call, expect, fault) is LOST:
+            self.finish(endings)
             return []
         for item in answers:
             self._take(item)

@@ -10,8 +10,8 @@ from unittest import mock
 
 from django.db import OperationalError, connections
 
-BOOKKEEPING = re.compile(r"\s*(BEGIN|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK)", re.IGNORECASE)
-WRITE = re.compile(r"\b(INSERT( OR IGNORE)? INTO|DELETE FROM|UPDATE)\s+\W?tasks_", re.IGNORECASE)
+BOOKKEEPING = re.compile(r"\s*(BEGIN|PREPARE|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK)", re.IGNORECASE)
+WRITE = re.compile(r"\b(INSERT( OR IGNORE)? INTO|DELETE FROM|UPDATE|EXECUTE)\s+\W?tasks_", re.IGNORECASE)
 
 
 class Crash(OperationalError):

@@ -43,7 +43,7 @@ EDITS: dict[str, Edit] = {
         "status = {next_status}",
         "status = CASE WHEN g.status = 'RETRY' THEN {next_status} ELSE g.status END",
     ),
-    "finish records no attempt": ("_ATTEMPT", "ON g.task_id", "ON g.task_id <> g.task_id AND g.task_id"),
+    "finish records no attempt": ("_ATTEMPT", "AS t", "AS t WHERE t.task_id <> t.task_id"),
     "claim takes what has expired": ("_CLAIM", "expires_at > {now}", "expires_at IS NOT NULL"),
     "claim does not heed priorities": (
         "_CLAIM",

@@ -108,6 +108,19 @@ class StoreMachine(RuleBasedStateMachine):
         self.driver.finish(endings, fault)
 
     @precondition(lambda self: any(self.holding.values()))
+    @rule(worker=st.sampled_from(WORKERS), outcomes=ENDS, limit=st.integers(1, 4), fault=MORE_FAULTS)
+    def finish_and_claim(
+        self, worker: str, outcomes: list[tuple[Outcome, bool]], limit: int, fault: Fault | None
+    ) -> None:
+        """A worker goes from one slice to the next; some of its rows may be another's by now."""
+        held, self.holding[worker] = self.holding[worker], []
+        endings = [_ending(*pair) for pair in zip(held, outcomes * len(held), strict=False)]
+        queue = next(iter(self._queues()), QUEUES[0])
+        claims = self.driver.finish_and_claim(endings, queue, worker, limit, 60.0, fault)
+        self.holding[worker] += claims
+        self.memory += claims
+
+    @precondition(lambda self: any(self.holding.values()))
     @rule(picks=PICKS, is_cancelled=SOMETIMES, fault=FAULTS)
     def release(self, picks: list[int], is_cancelled: bool, fault: Fault | None) -> None:
         claims = self._part_with(picks)
