@@ -68,9 +68,9 @@ class Figures:
         return next(found, None)
 
     def ratio(self, row: Row) -> float | None:
-        """Ours divided by this one, by their medians; None where one is missing, or zero below."""
+        """Ours divided by this one, by their medians; None where one is missing, or theirs is not above zero."""
         ours, theirs = self.of(OURS, row.metric), row.median
-        return ours / theirs if ours is not None and theirs else None
+        return ours / theirs if ours is not None and theirs is not None and theirs > 0 else None
 
     def target(self, row: Row) -> tuple[Target, float | None] | None:
         """The target that belongs to a row, and what stands against it."""

@@ -47,6 +47,12 @@ def test_there_is_no_ratio_to_what_was_not_run_or_has_another_unit() -> None:
     assert figures.ratio(Row("drain", "slow", RATE, (0.0,))) is None
 
 
+def test_a_wait_below_zero_meets_no_target_by_its_sign() -> None:
+    early = Row("latency", "other", "ms", (-0.3,))
+    figures = Figures([Row("latency", "ours", "ms", (3.0,)), early], (Target("ms", "<=", 0.6, "other"),))
+    assert figures.target(early) == (figures.targets[0], None)
+
+
 def test_nothing_has_a_ratio_where_ours_was_not_run() -> None:
     assert Figures(rows()[2:]).ratio(rows()[2]) is None
 
