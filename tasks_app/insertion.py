@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from django.db import connection
 
-from tasks_app import arrays
+from tasks_app import arrays, prepared
 from tasks_app.arrays import Row
 from tasks_app.lifecycle import initial_status
 
@@ -46,7 +47,11 @@ _SETTLED = {
         THEN '{initial_status(is_due=False)}' ELSE '{initial_status(is_due=True)}' END)""",
 }
 _POSTGRES = _INSERT.format(names=", ".join(NEW), new=arrays.postgres_select(NEW, _SETTLED))
-_POSTGRES_NOW = f"WITH stored AS ({_POSTGRES}) SELECT statement_timestamp()"
+# Named as `prepared` wants them: to read and plan the text takes as long as to insert one row.
+_PARAMETERS = tuple(f"new_{name}" for name in NEW)
+_POSTGRES_NOW = f"WITH stored AS ({_POSTGRES}) SELECT statement_timestamp()" % tuple(
+    f"%({name})s" for name in _PARAMETERS
+)
 _SQLITE = _INSERT.format(names=", ".join(NEW), new=arrays.sqlite_select(NEW))
 
 
@@ -63,10 +68,9 @@ def insert(rows: Sequence[Row]) -> None:
 
 def insert_now(rows: Sequence[Row]) -> datetime:
     """As `insert`, for rows that may leave `status`, `run_at` and `created_at` open; the moment that settled them."""
-    with connection.cursor() as cursor:
-        cursor.execute(_POSTGRES_NOW, _parameters(rows))
-        moment: datetime = cursor.fetchone()[0]
-        return moment
+    parameters = dict(zip(_PARAMETERS, _parameters(rows), strict=True))
+    [(moment,)] = prepared.run([_POSTGRES_NOW], parameters, pinned=False)
+    return cast("datetime", moment)
 
 
 def insert_where_free(rows: Sequence[Row]) -> set[UUID]:

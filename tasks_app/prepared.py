@@ -1,4 +1,5 @@
-"""Statements that PostgreSQL parses once per connection and plans once per second. Only `sql` calls this module.
+"""Statements that PostgreSQL parses once per connection and plans once per second. Only `sql` and `insertion` call this
+module.
 
 Planning a claim takes as long as running it, and a drain of single rows plans nothing else all day.
 """
@@ -24,7 +25,7 @@ TYPES = {
     "slow": "text[]",
     "worker": "text",
 }
-"""The parameters that such a statement may have."""
+"""The types of parameters; of others, the statement says it itself (`%(name)s::uuid[]`)."""
 
 PLANS_LAST = 1.0
 """Seconds after which plans are made anew: one for an almost empty table reads all of it, and soon that may be a
@@ -50,26 +51,30 @@ _without: WeakSet[Any] = WeakSet()
 """Connections whose sessions forget what was prepared."""
 
 
-def run(statements: Sequence[str], parameters: Mapping[str, Any]) -> list[Row]:
+def run(statements: Sequence[str], parameters: Mapping[str, Any], *, pinned: bool = True) -> list[Row]:
     """Run statements with named parameters in one round trip and one transaction; the rows of the last one.
 
+    `pinned=False` is for statements that read no table: there is nothing to be planned wrongly.
     Outside a transaction, PostgreSQL makes one of all that is sent together, and commits it before it answers (its
     manual, 55.2.2.1).
     """
+    # First, since a new connection has nothing prepared.
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     if connection.connection in _without:
-        return _rows([PINNED, *statements], parameters)
+        return _rows([*([PINNED] if pinned else []), *statements], parameters)
     calls = [_call(statement) for statement in statements]
     for name, statement, _ in calls:
         _prepare(name, statement)
     try:
-        return _rows([*_discard(), PINNED, *(text for _, _, text in calls)], parameters)
+        settings = [*_discard(), PINNED] if pinned else []
+        return _rows([*settings, *(text for _, _, text in calls)], parameters)
     except OperationalError as error:
         if getattr(error.__cause__, "pgcode", None) != UNKNOWN_NAME or connection.in_atomic_block:
             raise
     # A proxy hands out sessions, and this is another one. Nothing was written: all of it is one transaction.
     _without.add(connection.connection)
-    return run(statements, parameters)
+    return run(statements, parameters, pinned=pinned)
 
 
 def _discard() -> list[str]:
@@ -92,7 +97,7 @@ def _prepare(name: str, statement: str) -> None:
     if name in names:
         return
     kinds = {key: f"${number}" for number, key in enumerate(_parameters(statement), 1)}
-    types = ", ".join(TYPES[key] for key in kinds)
+    types = ", ".join(TYPES.get(key, "unknown") for key in kinds)
     text = _PARAMETER.sub(lambda found: kinds[found[1]], statement)
     with connection.cursor() as cursor:
         cursor.execute(f"PREPARE {name} ({types}) AS {text}")

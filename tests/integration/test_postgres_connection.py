@@ -8,6 +8,10 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.postgresql import base
 
+from tasks_app import prepared, store
+from tasks_app.models import Task
+from tests.integration.helpers import new_task
+
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL's connections can be lost"),
@@ -60,14 +64,28 @@ def test_a_connection_that_has_failed_is_asked(kept, monkeypatch):
 
 def test_a_connection_that_the_server_has_ended_is_replaced(kept):
     process = answer_to_select()
+    end_by_the_server(kept)
+    begin_request()
+    assert answer_to_select() != process
+
+
+def test_the_successor_of_a_lost_connection_prepares_its_own_statements(kept):
+    store.create([new_task()])
+    end_by_the_server(kept)
+    begin_request()
+    store.create([new_task()])
+    assert Task.objects.count() == 2
+    assert kept.connection not in prepared._without
+
+
+def end_by_the_server(kept: Any) -> None:
+    process = answer_to_select()
     other = connections.create_connection("default")
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [process])
     other.close()
     # Until what the server says last has come.
     assert select.select([kept.connection], [], [], 10)[0]
-    begin_request()
-    assert answer_to_select() != process
 
 
 def watch_the_questions(monkeypatch: pytest.MonkeyPatch) -> list[None]:
