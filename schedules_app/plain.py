@@ -1,4 +1,4 @@
-"""The plain case of a tick: one occurrence of a schedule is due, on time, and nothing stands in its way.
+"""The plain case of a tick: one occurrence of a schedule is due, and nothing stands in its way.
 
 `firing` decides on every case, this one too, at ten times the price; the tests hold the two together.
 """
@@ -13,8 +13,9 @@ from django.conf import settings
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
+from schedules_app.firing import later
 from schedules_app.models import TaskSchedule
-from schedules_app.recurrence import following, jitter
+from schedules_app.recurrence import CatchUp, following, jitter
 from schedules_app.sql import Advance, FiredRow, is_plain
 from schedules_app.templating import render
 from tasks_app.arrays import JSONText
@@ -43,6 +44,8 @@ class Due(NamedTuple):
     rrule: str | None
     gap: str
     fold: str
+    catch_up: str
+    catch_up_window_seconds: float | None
     jitter_seconds: int
     expires_after_seconds: float | None
     operation: str
@@ -59,13 +62,14 @@ class Step(NamedTuple):
     """A plain schedule's occurrence, which is to be fired, and the one that follows."""
 
     due: Due
+    verdict: str
     run_at: datetime
     expires_at: datetime | None
     next_at: datetime
 
 
 class Moment(NamedTuple):
-    """When a tick looks at schedules, and what it takes for on time and for due."""
+    """When a tick looks at schedules; since when and until when an occurrence counts as on time."""
 
     now: datetime
     since: datetime
@@ -93,7 +97,7 @@ def read(schedules: QuerySet[TaskSchedule]) -> list[Due]:
 def step(due: Due, moment: Moment) -> Step | None:
     """What becomes of a schedule in the plain case; None: it is not sure to be that."""
     at = due.next_run_at
-    if not due.is_plain or not moment.since <= at <= moment.until:
+    if not due.is_plain or at > moment.until or (at < moment.since and not _is_caught_up(due, moment.now)):
         return None
     try:
         next_at = _following(due)
@@ -103,7 +107,20 @@ def step(due: Due, moment: Moment) -> Step | None:
     if next_at is None or next_at <= moment.until or (due.ends_at is not None and next_at > due.ends_at):
         return None
     run_at = at + jitter(UUID(due.key).bytes, at, due.jitter_seconds) if due.jitter_seconds else at
-    return _unexpired(due, run_at, next_at, moment.now)
+    expires_at = None
+    if due.expires_after_seconds is not None:
+        expires_at = later(run_at, due.expires_after_seconds)
+        if expires_at <= moment.now:
+            return None
+    return Step(due, "FIRED" if at >= moment.since else "LATE", run_at, expires_at, next_at)
+
+
+def _is_caught_up(due: Due, now: datetime) -> bool:
+    """Whether the only occurrence that was missed is fired."""
+    window = due.catch_up_window_seconds
+    if window is None:
+        window = settings.CONFIG.catch_up_window_seconds
+    return due.catch_up != CatchUp.SKIP and (now - due.next_run_at).total_seconds() <= window
 
 
 def _following(due: Due) -> datetime | None:
@@ -120,16 +137,6 @@ def _following(due: Due) -> datetime | None:
         due.gap,
         due.fold,
     )
-
-
-def _unexpired(due: Due, run_at: datetime, next_at: datetime, now: datetime) -> Step | None:
-    if due.expires_after_seconds is None:
-        return Step(due, run_at, None, next_at)
-    try:
-        expires_at = run_at + timedelta(seconds=due.expires_after_seconds)
-    except OverflowError:
-        return None
-    return Step(due, run_at, expires_at, next_at) if expires_at > now else None
 
 
 def advance(step: Step, moment: Moment) -> Advance:
@@ -176,6 +183,6 @@ def _arguments(due: Due) -> Any:
 def verdicts(steps: Sequence[Step], tasks: Sequence[TaskRow], now: datetime) -> list[FiredRow]:
     """The ledger's rows of the occurrences that are fired as these tasks."""
     return [
-        FiredRow(step.due.key, step.due.next_run_at, "FIRED", now, task.task_id, step.due.revision)
+        FiredRow(step.due.key, step.due.next_run_at, step.verdict, now, task.task_id, step.due.revision)
         for step, task in zip(steps, tasks, strict=True)
     ]

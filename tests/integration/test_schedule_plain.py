@@ -35,6 +35,9 @@ KINDS: tuple[dict[str, Any], ...] = (
     {"arguments": {"x": {"deep": [10**18, "\u2028", "😀"]}}, "timeout_seconds": 1.5},
     {"schedule_x_times": 2},
     {"ends_at": NOON + HOUR},
+    {"catch_up": "skip"},
+    {"catch_up": "all", "catch_up_window_seconds": 60.0},
+    {"catch_up_window_seconds": 7200.0},
     {"excluded_dates": ["2030-01-02"]},
     {"overlap": "skip"},
     {"operation": "reports.gone"},
@@ -94,6 +97,16 @@ def test_a_plain_schedule_is_fired_without_a_look_at_its_model(monkeypatch: pyte
         assert store.fire_due(NOON) == Fired(schedules=3, tasks=3)
     assert [ledger(key) for key in keys] == [[(NOON, "FIRED")]] * 3
     assert [query for query in queries.captured_queries if '"alert_after_failures"' in query["sql"]] == []
+
+
+@pytest.mark.parametrize("minutes", [5, 59])
+def test_an_occurrence_that_is_missed_alone_takes_the_short_way_too(
+    monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    (key,) = create()
+    monkeypatch.setattr("schedules_app.store.ticking.fire", None)
+    assert store.fire_due(NOON + minutes * MINUTE) == Fired(schedules=1, tasks=1)
+    assert ledger(key) == [(NOON, "LATE")]
 
 
 def test_a_step_that_fails_leads_to_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
