@@ -58,12 +58,16 @@ def _install_gates(gates: Gates) -> None:
     from schedules_app import sql as schedules_sql
     from tasks_app import sql, store
 
-    finish, create, recorded = sql.finish, store.create, schedules_sql.recorded
+    create, recorded = store.create, schedules_sql.recorded
 
-    def gated_finish(given: Any, *rest: Any, **named: Any) -> Any:
-        if any(isinstance(item["result"], dict) and item["result"].get("gate") == "finish" for item in given):
-            gates.pass_("finish")
-        return finish(given, *rest, **named)
+    def gated(finish: Any) -> Any:
+        def gated_finish(given: Any, *rest: Any, **named: Any) -> Any:
+            results = [item["result"] for item in given]
+            if any(isinstance(result, dict) and result.get("gate") == "finish" for result in results):
+                gates.pass_("finish")
+            return finish(given, *rest, **named)
+
+        return gated_finish
 
     def gated_create(*given: Any, **named: Any) -> Any:
         with transaction.atomic():
@@ -75,7 +79,8 @@ def _install_gates(gates: Gates) -> None:
         gates.pass_("tick")
         return recorded(*given, **named)
 
-    sql.finish, store.create, schedules_sql.recorded = gated_finish, gated_create, gated_recorded
+    sql.finish, sql.finish_and_claim = gated(sql.finish), gated(sql.finish_and_claim)
+    store.create, schedules_sql.recorded = gated_create, gated_recorded
 
 
 def _without(module: Any, name: str, old: str, new: str = "") -> None:

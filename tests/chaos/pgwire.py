@@ -1,12 +1,15 @@
 """Enough of PostgreSQL's protocol to know which message of a client commits, and when it is answered.
 
 libpq sends what Django does as simple queries ('Q'). A query commits if it says COMMIT, or if it writes while no
-transaction is open; the server's ReadyForQuery ('Z') ends its answer and says whether a transaction is open.
+transaction is open (what the service has prepared does); the server's ReadyForQuery ('Z') ends its answer and says
+whether a transaction is open.
 """
 
 import re
 
-_WRITES = re.compile(rb"^\s*(?:SET\s[^;]*;\s*)*(?:INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
+_WRITES = re.compile(
+    rb"^\s*(?:(?:SET|DISCARD)\s[^;]*;\s*)*(?:INSERT|UPDATE|DELETE|WITH|EXECUTE)\b", re.IGNORECASE
+)
 _COMMITS = re.compile(rb"^\s*COMMIT\b", re.IGNORECASE)
 QUERY, READY = b"Q", b"Z"
 LENGTH_BYTES = 4

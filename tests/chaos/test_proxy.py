@@ -35,7 +35,13 @@ def test_a_commit_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"INSERT INTO a VALUES (1)", b"update a set b = 1", b" WITH g AS (SELECT 1) UPDATE a"]
+    "text",
+    [
+        b"INSERT INTO a VALUES (1)",
+        b"update a set b = 1",
+        b" WITH g AS (SELECT 1) UPDATE a",
+        b"DISCARD PLANS; SET LOCAL jit = off; SET LOCAL enable_sort = off; EXECUTE tasks_1 ('x'); EXECUTE tasks_2 (1)",
+    ],
 )
 def test_a_write_outside_of_a_transaction_commits(text: bytes) -> None:
     assert a_session().sent(query(text))
@@ -48,7 +54,9 @@ def test_a_write_inside_a_transaction_does_not_commit_yet() -> None:
     assert not session.sent(query(b"UPDATE a SET b = 1"))
 
 
-@pytest.mark.parametrize("text", [b"SELECT 1", b"BEGIN", b"ROLLBACK", b"SELECT 'COMMIT'"])
+@pytest.mark.parametrize(
+    "text", [b"SELECT 1", b"PREPARE tasks_1 AS UPDATE a SET b = 1", b"BEGIN", b"ROLLBACK", b"SELECT 'COMMIT'"]
+)
 def test_reads_and_rollbacks_commit_nothing(text: bytes) -> None:
     assert not a_session().sent(query(text))
 
