@@ -56,6 +56,20 @@ def sqlite_parameters(rows: Sequence[Row]) -> list[str]:
     return [json.dumps([[_plain(value) for value in row] for row in rows])]
 
 
+def array(values: Sequence[Any], kind: str) -> str:
+    """PostgreSQL's text of a column; that of documents is one document, which it reads faster than many texts."""
+    if kind == "jsonb":
+        return f"[{','.join(values)}]"
+    return _array(tuple(values), _LITERALS[kind]) if values else "{}"
+
+
+def scalar(value: Any, kind: str) -> str | None:
+    """PostgreSQL's text of one value; of a document, which is a text already, itself."""
+    if value is None:
+        return None
+    return f"{value}" if kind in ("text", "jsonb") else _LITERALS[kind](value)
+
+
 def _array(values: tuple[Any, ...], literal: Callable[[Any], str]) -> str:
     """PostgreSQL's text of an array (its manual, section 8.15.6)."""
     first = values[0]

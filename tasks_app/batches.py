@@ -7,9 +7,9 @@ from django.http import QueryDict
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from scheduler_service.errors import QueryError, error_items
-from tasks_app import quick
+from tasks_app import alike, quick
 from tasks_app.filters import check_parameters
-from tasks_app.records import NewTask
+from tasks_app.records import Alike, NewTask
 
 Fault = dict[str, Any]
 BOOLEANS = {"true": True, "false": False}
@@ -22,6 +22,12 @@ def read_atomic(parameters: QueryDict) -> bool:
     if text not in BOOLEANS:
         raise QueryError({"atomic": [ErrorDetail("Use true or false.", code="invalid")]})
     return BOOLEANS[text]
+
+
+def read_alike(items: Any) -> Alike | None:
+    """A batch of plainly right items of one shape; None: `read_batch` can tell. Raises ValidationError as that does."""
+    _check_array(items)
+    return alike.read(items)
 
 
 def read_batch(items: Any, *, is_atomic: bool) -> tuple[list[NewTask], list[Fault]]:

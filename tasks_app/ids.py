@@ -25,6 +25,11 @@ _set_number = vars(uuid.UUID)["int"].__set__
 _set_safety = vars(uuid.UUID)["is_safe"].__set__
 
 
+def new_ids(number: int) -> list[str]:
+    """As many of `new_id`, as texts with hyphens."""
+    return [str(uuid_utils.uuid7()) for _ in range(number)]
+
+
 CLOCKS_DIFFER = timedelta(hours=1)
 """By how much the clock of a machine that makes ids may differ from the database's."""
 

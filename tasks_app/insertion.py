@@ -10,6 +10,7 @@ from django.db import connection
 from tasks_app import arrays, prepared
 from tasks_app.arrays import Row
 from tasks_app.lifecycle import initial_status
+from tasks_app.records import Alike
 
 # What a new task sets; the other columns start as NULL, or as these constants.
 NEW = {
@@ -52,6 +53,29 @@ _PARAMETERS = tuple(f"new_{name}" for name in NEW)
 _POSTGRES_NOW = f"WITH stored AS ({_POSTGRES}) SELECT statement_timestamp()" % tuple(
     f"%({name})s" for name in _PARAMETERS
 )
+
+# Of tasks that are kept by columns, a column comes as an array, or as one value and an empty array.
+_OF_ALIKE = {
+    name: kind
+    for name, kind in NEW.items()
+    if name not in ("status", "created_at", "task_schedule", "retry_of", "unique_key")
+}
+_VALUES = {name: f"coalesce(n.{name}, %(same_{name})s::{kind})" for name, kind in _OF_ALIKE.items()}
+_ARRAYS = ", ".join(
+    f"jsonb_array_elements(%(each_{name})s::jsonb)"
+    if kind == "jsonb"
+    else f"unnest(%(each_{name})s::{kind}[])"
+    for name, kind in _OF_ALIKE.items()
+)
+_MOMENT = "statement_timestamp()"
+_ALIKE = f"""WITH stored AS (
+    INSERT INTO tasks_task ({", ".join(_OF_ALIKE)}, status, created_at, attempt, crashes, fence, worker)
+    SELECT {", ".join({**_VALUES, "run_at": f"coalesce({_VALUES['run_at']}, {_MOMENT})"}.values())},
+        CASE WHEN {_VALUES["run_at"]} > {_MOMENT}
+            THEN '{initial_status(is_due=False)}' ELSE '{initial_status(is_due=True)}' END,
+        {_MOMENT}, 0, 0, 0, ''
+    FROM ROWS FROM ({_ARRAYS}) n({", ".join(_OF_ALIKE)})
+) SELECT {_MOMENT}"""  # noqa: S608 - constant names
 _SQLITE = _INSERT.format(names=", ".join(NEW), new=arrays.sqlite_select(NEW))
 
 
@@ -70,6 +94,16 @@ def insert_now(rows: Sequence[Row]) -> datetime:
     """As `insert`, for rows that may leave `status`, `run_at` and `created_at` open; the moment that settled them."""
     parameters = dict(zip(_PARAMETERS, _parameters(rows), strict=True))
     [(moment,)] = prepared.run([_POSTGRES_NOW], parameters, pinned=False)
+    return cast("datetime", moment)
+
+
+def insert_alike(new: Alike) -> datetime:
+    """As `insert_now`, for tasks that are kept by columns."""
+    parameters = {}
+    for name, kind in _OF_ALIKE.items():
+        parameters[f"same_{name}"] = arrays.scalar(new.same.get(name), kind)
+        parameters[f"each_{name}"] = arrays.array(new.each.get(name, ()), kind)
+    [(moment,)] = prepared.run([_ALIKE], parameters, pinned=False)
     return cast("datetime", moment)
 
 

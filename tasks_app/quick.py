@@ -4,7 +4,7 @@ The rules stay the serializer's: each of its fields has its own `quick` beside i
 that does not plainly take is left to the serializer, so that every error is the serializer's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -43,6 +43,33 @@ class QuickCheck:
         except ValidationError:
             return None
 
+    def column(self, name: str, values: Sequence[Any]) -> Sequence[Any] | None:
+        """What `__call__` would make of a field of many items, each different value checked once; None: perhaps wrong.
+
+        Raises TypeError for arrays and objects.
+        """
+        check = self._checks.get(name)
+        is_nullable = name in self._nullable
+        kinds = set(map(type, values))
+        if is_nullable:
+            kinds.discard(type(None))
+        if check is None or len(kinds) > 1:  # 1, 1.0 and True would be one value
+            return None
+        known = {value: None if value is None and is_nullable else check(value) for value in set(values)}
+        if any(checked is SLOW for checked in known.values()):
+            return None
+        if all(value is checked for value, checked in known.items()):
+            return values
+        return [known[value] for value in values]
+
+    def of(self, name: str) -> Callable[[Any], Any]:
+        """A field's own `quick`."""
+        return self._checks[name]
+
+    def is_complete(self, names: Sequence[str]) -> bool:
+        """Whether an item with these fields has all that are required."""
+        return self._required.issubset(names)
+
     def _attrs(self, data: dict[str, Any]) -> dict[str, Any] | None:
         attrs = dict(self._constants)
         for name, value in data.items():
@@ -66,19 +93,20 @@ def _serializer() -> TaskSerializer:
 
 
 @cache
-def _quick_check() -> QuickCheck:
+def quick_check() -> QuickCheck:
+    """The check of new tasks."""
     return QuickCheck(_serializer())
 
 
 def validated(data: Any) -> dict[str, Any]:
     """The fields of a new task, complete; raises the serializer's ValidationError."""
-    attrs = _quick_check()(data)
+    attrs = quick_check()(data)
     return _serializer().run_validation(data) if attrs is None else attrs
 
 
 def validated_alone(data: Any) -> dict[str, Any]:
     """As `validated`, for the body of a request: `is_valid` words a body of `null` differently from an item."""
-    attrs = _quick_check()(data)
+    attrs = quick_check()(data)
     if attrs is not None:
         return attrs
     serializer = TaskSerializer(data=data)

@@ -1,8 +1,9 @@
 """The values that pass between HTTP, store and runner. Plain data: no Django model, no behaviour."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,6 +33,23 @@ class NewTask:
     unique_key: str | None = None
     """At most one unfinished task has it."""
     task_id: UUID = field(default_factory=new_id)
+
+
+class Alike(NamedTuple):
+    """New tasks without keys, by the names of their columns: for a batch, whose tasks have most of them alike.
+
+    `arguments` and `tags` are JSON texts. What no column says is left to the moment of creation, or is none.
+    """
+
+    size: int
+    same: dict[str, Any]
+    """What all of them have."""
+    each: dict[str, Sequence[Any]]
+    """Where they differ: a value for each, in their order."""
+
+    def column(self, name: str) -> Iterable[Any]:
+        """The values of a column, one for each."""
+        return self.each[name] if name in self.each else repeat(self.same.get(name), self.size)
 
 
 class TaskRow(NamedTuple):

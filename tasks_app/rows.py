@@ -11,11 +11,11 @@ from uuid import UUID
 from django.db.models.base import ModelState
 
 from tasks_app import insertion, sql
-from tasks_app.arrays import Row
+from tasks_app.arrays import JSONText, Row
 from tasks_app.ids import from_text
 from tasks_app.lifecycle import Backoff, Curve, initial_status
 from tasks_app.models import Task
-from tasks_app.records import Claim, Ending, NewTask
+from tasks_app.records import Alike, Claim, Ending, NewTask
 
 
 def new_row(new: NewTask) -> Task:
@@ -56,6 +56,28 @@ def settle(tasks: Iterable[Task], now: datetime) -> None:
         if row["run_at"] is None:
             row["run_at"] = now
         row["status"] = due if row["run_at"] <= now else later
+
+
+def settle_alike(new: Alike, now: datetime) -> Alike:
+    """As `settle`, of tasks that are kept by columns."""
+    due, later = initial_status(is_due=True), initial_status(is_due=False)
+    same, each = {**new.same, "created_at": now}, dict(new.each)
+    if "run_at" in each:
+        each["run_at"] = [now if moment is None else moment for moment in each["run_at"]]
+        each["status"] = [due if moment <= now else later for moment in each["run_at"]]
+    else:
+        same["run_at"] = same.get("run_at") or now
+        same["status"] = due if same["run_at"] <= now else later
+    return new._replace(same=same, each=each)
+
+
+def rows_of(new: Alike) -> list[Row]:
+    """What `insertion.insert` takes of settled tasks that are kept by columns."""
+    columns = {name: new.column(name) for name in insertion.NEW}
+    columns["task_id"] = map(from_text, columns["task_id"])
+    for name in ("arguments", "tags"):
+        columns[name] = map(JSONText, columns[name])
+    return list(zip(*columns.values(), strict=True))
 
 
 @cache

@@ -116,14 +116,14 @@ class NewTaskSerializer(TaskTemplateFields):
         swagger_schema_fields = {"example": NEW_TASK}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        _check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
+        check_expiry(attrs.get("run_at"), attrs.get("expires_at"))
         attrs = validate_template(attrs)
         asked = {part: attrs.pop(name, None) for part, name in _WAITS.items()}
         attrs["backoff"] = backoff_of(resolve(attrs["operation"]), **asked)
         return attrs
 
 
-def _check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:
+def check_expiry(run_at: datetime | None, expires_at: datetime | None) -> None:
     if expires_at is None:
         return
     now = datetime.now(UTC)

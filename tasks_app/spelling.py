@@ -13,8 +13,13 @@ from tasks_app.examples import TASK
 from tasks_app.fields import format_instant
 from tasks_app.lifecycle import Curve, Status
 from tasks_app.models import Task
+from tasks_app.records import Alike
 
 _values = itemgetter(*TASK)
+_DOCUMENTS = ("arguments", "tags")
+"""What comes as JSON of tasks that are kept by columns."""
+_BLANK = {"attempt": 0}
+"""What a new task has that is not null."""
 _NAMES = tuple(f'"{name}":' for name in TASK)
 
 
@@ -28,6 +33,22 @@ def spell_all(tasks: Sequence[Task], **others: Any) -> Spelled:
     """An object with the array `tasks`, and other members."""
     rest = "".join(f',"{name}":{dumps(value)}' for name, value in others.items())
     return Spelled(f'{{"tasks":[{",".join(_texts(tasks))}]{rest}}}')
+
+
+def spell_alike(new: Alike) -> Spelled:
+    """As `spell_all` without faults, of stored tasks that are kept by columns."""
+    template, varying = [], []
+    for name, label in zip(TASK, _NAMES, strict=True):
+        spell = str if name in _DOCUMENTS else _spell
+        if name in new.each:
+            template.append(label + "%s")
+            varying.append(map(spell, new.each[name]))
+        else:
+            template.append(label + spell(new.same.get(name, _BLANK.get(name))).replace("%", "%%"))
+    text = "{" + ",".join(template) + "}"
+    return Spelled(
+        f'{{"tasks":[{",".join([text % row for row in zip(*varying, strict=True)])}],"errors":[]}}'
+    )
 
 
 def _texts(tasks: Sequence[Task]) -> list[str]:

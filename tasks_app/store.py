@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from tasks_app import doorbell, insertion, rows, sql
 from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status, after_loss
 from tasks_app.models import Attempt, Task
-from tasks_app.records import Claim, Ending, NewTask, TaskRow
+from tasks_app.records import Alike, Claim, Ending, NewTask, TaskRow
 
 SWEEP_SLICE = 1000
 """Rows per transaction of a sweep: small enough that no lock is held long."""
@@ -48,6 +48,18 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
         stored = [others.get(task.task_id, task) for task in tasks]
         _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
     return stored
+
+
+def create_alike(new: Alike, now: datetime | None = None) -> Alike:
+    """As `create`, for tasks that are kept by columns; what they left open is filled in."""
+    if now is None and insertion.has_clock():
+        settled = rows.settle_alike(new, insertion.insert_alike(new))
+    else:
+        settled = rows.settle_alike(new, now or database_now())
+        insertion.insert(rows.rows_of(settled))
+    pairs = set(zip(settled.column("queue"), settled.column("status"), strict=True))
+    _ring_after_commit(queue for queue, status in pairs if status == Status.PENDING)
+    return settled
 
 
 def lay_down(new: Sequence[TaskRow]) -> None:

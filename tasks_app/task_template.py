@@ -19,6 +19,7 @@ from tasks_app.fields import (
 from tasks_app.operations import InvalidArguments, Operation, OperationError, resolve
 
 DEFAULT_QUEUE = "tasks"
+DEFAULT_PRIORITY = 5
 
 
 class TaskTemplateFields(StrictSerializerMixin, serializers.Serializer):
@@ -31,7 +32,7 @@ class TaskTemplateFields(StrictSerializerMixin, serializers.Serializer):
     )
     arguments = ArgumentsField(default=dict, help_text="The operation's arguments; see its schema.")
     priority = StrictIntegerField(
-        min_value=0, max_value=9, default=5, help_text="0 is the most urgent, 9 the least."
+        min_value=0, max_value=9, default=DEFAULT_PRIORITY, help_text="0 is the most urgent, 9 the least."
     )
     queue = QueueField(
         required=False,
@@ -69,10 +70,11 @@ def validate_template(attrs: dict[str, Any]) -> dict[str, Any]:
         raise ValidationError({"arguments": _nested(error)}) from None
     except OperationError as error:
         raise ValidationError({"operation": [ErrorDetail(str(error), code=error.code)]}) from None
-    return {**attrs, "arguments": arguments, **_defaults(attrs, operation)}
+    return {**attrs, "arguments": arguments, **defaults(attrs, operation)}
 
 
-def _defaults(attrs: dict[str, Any], operation: Operation) -> dict[str, Any]:
+def defaults(attrs: dict[str, Any], operation: Operation) -> dict[str, Any]:
+    """Queue, attempts and timeout: as the request says, else the operation, else the configuration."""
     config = settings.CONFIG
     timeout = operation.timeout_seconds or config.default_timeout_seconds
     return {

@@ -17,13 +17,13 @@ from rest_framework.views import APIView
 from scheduler_service.errors import Conflict
 from tasks_app import documentation as docs
 from tasks_app import queries, quick, spelling, store
-from tasks_app.batches import Fault, read_atomic, read_batch
+from tasks_app.batches import Fault, read_alike, read_atomic, read_batch
 from tasks_app.filters import StrictFilterBackend, TaskFilterSet, check_parameters
 from tasks_app.lifecycle import TERMINAL
 from tasks_app.models import Task
 from tasks_app.operations import registered
 from tasks_app.pagination import KeysetPagination
-from tasks_app.records import NewTask
+from tasks_app.records import Alike, NewTask
 from tasks_app.repetition import Write, answer_once
 from tasks_app.serializers import OperationSerializer, TaskDetailSerializer, TaskSerializer
 
@@ -79,7 +79,13 @@ def _create_task(request: Request, new: NewTask) -> Response:
 
 def _prepare_batch(request: Request) -> Write:
     is_atomic = read_atomic(request.query_params)
+    if new := read_alike(request.data):
+        return partial(_create_alike, new)
     return partial(_create_batch, *read_batch(request.data, is_atomic=is_atomic))
+
+
+def _create_alike(new: Alike) -> Response:
+    return Response(spelling.spell_alike(store.create_alike(new)), status.HTTP_202_ACCEPTED)
 
 
 def _create_batch(new: list[NewTask], faults: list[Fault]) -> Response:

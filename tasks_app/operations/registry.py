@@ -4,7 +4,7 @@ import difflib
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar
@@ -69,6 +69,12 @@ class Operation:
         self.signature.check(arguments, is_json=is_json)
         return arguments
 
+    def keeps_all(self, arguments: Sequence[dict[str, Any]], texts: Sequence[str]) -> bool:
+        """Whether `validate` surely takes each of these as it is, which have passed `check_json`; `texts` are their
+        JSON. False: ask it.
+        """
+        return self.signature.takes_all(arguments, texts)
+
     def run(self, text: str, arguments: dict[str, Any] | str, context: Context | None) -> Any:
         """Call the handler with the stored arguments, and return what it returns.
 
@@ -96,6 +102,9 @@ class Expression(Operation):
             message = "An arithmetic expression takes no arguments; leave them out."
             raise InvalidArguments([ArgumentError((), "not_empty", message)])
         return {}
+
+    def keeps_all(self, arguments: Sequence[dict[str, Any]], texts: Sequence[str]) -> bool:
+        return not any(arguments)
 
     def run(self, text: str, arguments: dict[str, Any] | str, context: Context | None) -> Any:
         return arithmetic.evaluate(text)

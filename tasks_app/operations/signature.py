@@ -3,11 +3,12 @@
 import inspect
 import json
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
@@ -65,6 +66,20 @@ class Signature:
             ) from None
         except ValidationError as error:
             raise InvalidArguments(_explain(error, arguments, self.fields)) from None
+
+    def takes_all(self, arguments: Sequence[dict[str, Any]], texts: Sequence[str]) -> bool:
+        """Whether `check` surely takes each of these, which have passed `check_json`; `texts` are their JSON."""
+        if self.context_parameter is not None and any(self.context_parameter in each for each in arguments):
+            return False
+        try:
+            self._many.validate_json(f"[{','.join(texts)}]", strict=True)
+        except ValidationError:
+            return False
+        return True
+
+    @cached_property
+    def _many(self) -> Any:
+        return TypeAdapter(list[self.model]).validator  # type: ignore[name-defined]
 
     def _validate(self, text: str) -> BaseModel:
         # What `model_validate_json` comes to.

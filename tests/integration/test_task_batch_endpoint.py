@@ -1,9 +1,11 @@
 """POST /tasks/batch-request/."""
 
 import time
+from typing import Any
 
 import pytest
 
+from tasks_app import alike
 from tasks_app.models import Task
 from tests.integration.http import client, faults, post, post_raw, problem
 
@@ -103,3 +105,64 @@ def test_it_exists_under_the_versioned_path_too():
 
 def test_it_takes_no_other_method():
     problem(client.get(PATH), 405)
+
+
+SHAPES = [
+    [GOOD] * 3,
+    [{"operation": "arithmetic", "arguments": {"expression": f"{n} + 1"}, "priority": n} for n in range(3)],
+    [
+        {"operation": operation, "tags": tags, "queue": queue, "run_at": run_at, "timeout_seconds": timeout}
+        for operation, tags, queue, run_at, timeout in (
+            ("4+7", ["a", '"\\%é\u2028'], "mail", None, 1),
+            ("1+1", [], None, "2020-01-01T00:00:00Z", None),
+            ("4+7", ["b"], "tasks", "2990-01-01T00:00:00+02:00", 0.5),
+        )
+    ],
+    [
+        {
+            **GOOD,
+            "run_at": "2990-01-01T00:00:00Z",
+            "expires_at": "2991-01-01T00:00:00Z",
+            "retry_base_seconds": 7,
+        }
+    ]
+    * 2,
+]
+OF_ITS_MOMENT = ("task_id", "created_at")
+
+
+def stored_and_answered(items: list[dict[str, Any]]) -> list[Any]:
+    """What is told and kept of each task, without what differs from one request to the next."""
+    answer = post(PATH, items).json()
+    assert answer.pop("errors") == []
+    shown = []
+    for told in answer["tasks"]:
+        row = Task.objects.filter(task_id=told["task_id"]).values().get()
+        is_now = row["run_at"] == row["created_at"]
+        assert (told["run_at"] == told["created_at"]) == is_now
+        gone = {*OF_ITS_MOMENT, "run_at"} if is_now else {*OF_ITS_MOMENT}
+        shown.append([{name: each[name] for name in each.keys() - gone} for each in (told, row)])
+    return shown
+
+
+@pytest.mark.parametrize("items", SHAPES, ids=range(len(SHAPES)))
+def test_items_of_one_shape_are_stored_and_answered_as_each_of_them_would_be(items, monkeypatch):
+    together = stored_and_answered(items)
+    monkeypatch.setattr(alike, "read", lambda items: None)
+    assert together == stored_and_answered(items)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_queue_that_got_due_work_is_rung_once_for_items_of_one_shape(rings):
+    later = "2990-01-01T00:00:00Z"
+    places = [("a", None), ("b", None), ("c", later), ("b", later), ("a", None)]
+    post(PATH, [{**GOOD, "queue": queue, "run_at": run_at} for queue, run_at in places])
+    assert rings == ["a", "b"]
+
+
+def test_a_batch_of_one_shape_is_answered_again_by_its_key():
+    first, again = (
+        client.post(PATH, [GOOD] * 2, format="json", headers={"Idempotency-Key": "k"}) for _ in range(2)
+    )
+    assert first.content == again.content
+    assert Task.objects.count() == 2

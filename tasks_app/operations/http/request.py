@@ -1,7 +1,7 @@
 """`http.request`: an HTTP request as a task, so that a program in any language can be called."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -39,6 +39,9 @@ class HttpRequest(Operation):
         if errors := contradictions(arguments, guard.of(settings.CONFIG)):
             raise InvalidArguments(errors)
         return stored
+
+    def keeps_all(self, arguments: Sequence[dict[str, Any]], texts: Sequence[str]) -> bool:
+        return False
 
 
 @operation(NAME)
