@@ -7,7 +7,7 @@ infinities; other languages' integers end at 64 bits; deep nesting breaks recurs
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import IO, Any
@@ -18,6 +18,8 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+
+from scheduler_service import plain_json
 
 MAX_DEPTH = 64
 """Levels of arrays and objects that one value may have; `[]` has one."""
@@ -118,6 +120,18 @@ def body_digest(request: Request) -> str:
 def dumps(value: Any) -> str:
     """The compact JSON text of a checked value. Raises ValueError for NaN and infinities."""
     return "".join(_encode(value, 0)) if _encode else _COMPACT.encode(value)
+
+
+def dumps_each(values: Sequence[Any]) -> list[str]:
+    """`dumps` of each of many values, in two thirds of the time."""
+    separated = [_SEPARATOR] * (2 * len(values) - 1)
+    separated[::2] = values
+    texts = dumps(separated)[1:-1].split(f",{dumps(_SEPARATOR)},")
+    # A value may hold the separator as well, and then there are more parts.
+    return texts if len(texts) == len(values) else list(map(dumps, values))
+
+
+_SEPARATOR: Any = "\x1e"
 
 
 def encoded_size(value: Any) -> int:
@@ -232,9 +246,11 @@ def _read(stream: IO[bytes]) -> bytes:
 def _decode(body: bytes) -> Any:
     try:
         # Some clients put a byte order mark first; RFC 8259 lets a reader ignore it.
-        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique)
-        if not (_is_plain(body) and _is_shallow(value)):
-            check_json(value, max_depth=_body_depth(value))
+        text = body.decode("utf-8-sig")
+        if (value := plain_json.decode(body, text)) is not plain_json.DOUBTFUL:
+            return value
+        value = json.loads(text, object_pairs_hook=_unique)
+        check_json(value, max_depth=_body_depth(value))
     except UnicodeDecodeError as error:
         raise ParseError(f"The body is not UTF-8 at byte {error.start}; encode it as UTF-8.") from None
     except json.JSONDecodeError as error:
@@ -249,37 +265,6 @@ def _decode(body: bytes) -> Any:
         message = "The body has an integer beyond 64 bits; send it as a string."
         raise ParseError(message, "integer_out_of_range") from None
     return value
-
-
-def _is_plain(body: bytes) -> bool:
-    """Whether nothing in valid JSON could be a NUL, half a pair, beyond 64 bits, or infinite; False: perhaps.
-
-    Looking for the few spellings of these takes a tenth of the time of looking at each value.
-    """
-    if b"\\u" in body or b"NaN" in body or b"Infinity" in body:
-        return False
-    digits = body.translate(_DIGITS, b"+")
-    return b"0" * 19 not in digits and b"0e000" not in digits
-
-
-_DIGITS = bytes.maketrans(b"123456789E", b"000000000e")
-_CONTAINERS = frozenset((dict, list))
-_FEW_LEVELS = 6
-
-
-def _is_shallow(value: Any) -> bool:
-    """Whether a value that was just decoded has a few levels at most."""
-    level = [value] if type(value) in _CONTAINERS else []
-    for _ in range(_FEW_LEVELS):
-        level = [
-            item
-            for container in level
-            for item in (container.values() if type(container) is dict else container)
-            if type(item) in _CONTAINERS
-        ]
-        if not level:
-            return True
-    return False
 
 
 def _body_depth(body: Any) -> int:

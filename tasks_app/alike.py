@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework.exceptions import ValidationError
 
-from scheduler_service.json import dumps
+from scheduler_service.json import dumps, dumps_each
 from tasks_app.defaults import backoff_of
 from tasks_app.fields import SLOW
 from tasks_app.ids import new_ids
@@ -124,7 +124,7 @@ def _arguments(given: Sequence[Any], operations: Sequence[str]) -> list[str]:
     """The JSON of arguments that the operations surely keep as they are; empty if no item names any."""
     if not set(map(type, given)) <= {dict}:
         raise _DoubtError
-    texts = list(map(dumps, given))
+    texts = dumps_each(given)
     # A character has four bytes at most: what is nearer to the limit is counted elsewhere.
     if texts and 4 * len(max(texts, key=len)) > settings.CONFIG.max_arguments_bytes:
         raise _DoubtError

@@ -1,8 +1,9 @@
 """Tasks as the text of an answer: what TaskSerializer and StrictJSONRenderer make of them, in a quarter of the time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain, repeat
 from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any
@@ -37,18 +38,30 @@ def spell_all(tasks: Sequence[Task], **others: Any) -> Spelled:
 
 def spell_alike(new: Alike) -> Spelled:
     """As `spell_all` without faults, of stored tasks that are kept by columns."""
-    template, varying = [], []
+    parts: list[Iterable[str]] = []
+    alike = ",{"
     for name, label in zip(TASK, _NAMES, strict=True):
-        spell = str if name in _DOCUMENTS else _spell
+        alike += label
         if name in new.each:
-            template.append(label + "%s")
-            varying.append(map(spell, new.each[name]))
+            parts += [repeat(alike), _spell_column(name, new.each[name])]
+            alike = ","
         else:
-            template.append(label + spell(new.same.get(name, _BLANK.get(name))).replace("%", "%%"))
-    text = "{" + ",".join(template) + "}"
-    return Spelled(
-        f'{{"tasks":[{",".join([text % row for row in zip(*varying, strict=True)])}],"errors":[]}}'
-    )
+            alike += _spell_of_alike(name, new.same.get(name, _BLANK.get(name))) + ","
+    # `repeat` has no end; the ids have one.
+    objects = "".join(chain.from_iterable(zip(*parts, repeat(alike[:-1] + "}"), strict=False)))
+    return Spelled(f'{{"tasks":[{objects[1:]}],"errors":[]}}')
+
+
+def _spell_column(name: str, values: Sequence[Any]) -> Iterable[str]:
+    if name == "task_id":
+        return [f'"{value}"' for value in values]
+    if name in _DOCUMENTS:
+        return values
+    return map(_spell, values)
+
+
+def _spell_of_alike(name: str, value: Any) -> str:
+    return str(value) if name in _DOCUMENTS else _spell(value)
 
 
 def _texts(tasks: Sequence[Task]) -> list[str]:

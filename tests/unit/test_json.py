@@ -25,6 +25,7 @@ from scheduler_service.json import (
     body_digest,
     check_json,
     dumps,
+    dumps_each,
     encoded_size,
     pointer,
 )
@@ -238,6 +239,49 @@ def _fault(check: Callable[[], object]) -> str | None:
     except ParseError as error:
         return str(error.get_codes())
     return None
+
+
+SPACES = st.sampled_from(["", "", " ", "\t\n", "\r "])
+KEYS = st.sampled_from(["a", "b", ":", "a:", '":', "\\"]).map(json.dumps)
+MEMBERS = st.recursive(
+    st.sampled_from(["1", "[]", '":"', '": :"', '"a:b"', r'"\":"', r'"\\"', '"12:30"']),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.builds("{}{}:{}{}".format, KEYS, SPACES, SPACES, inner), max_size=3).map(
+            lambda members: f"{{{','.join(members)}}}"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(MEMBERS)
+@hypothesis.example('{"a":1,"a":":"}')
+@hypothesis.example('[{"a" :1,"a":2}]')
+@hypothesis.example('[{"a":1,"a":2},":"]')
+@hypothesis.example('[{"a":1,"a":2},[[[[[[[1]]]]]]]]')
+def test_a_key_that_stands_twice_is_found_wherever_colons_stand(text: str) -> None:
+    has_twice: list[bool] = []
+    value = json.loads(
+        text, object_pairs_hook=lambda pairs: has_twice.append(len(dict(pairs)) < len(pairs)) or dict(pairs)
+    )
+    if any(has_twice):
+        assert refusal(text.encode())[0] == "duplicate_key"
+    else:
+        assert parse(text.encode()) == value
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b",", b"]]", b',{"b" 1}]', b"," + b"[" * 100_000, b",1" + b"0" * 5000 + b"]"]
+)
+def test_of_two_faults_the_key_that_stands_twice_is_told_if_it_comes_first(end: bytes) -> None:
+    assert refusal(b'[{"a": 1, "a": 2}' + end)[0] == "duplicate_key"
+
+
+@hypothesis.settings(deadline=None)
+@given(st.lists(storable | st.sampled_from(["\x1e", ["\x1e"], [1, "\x1e", 2], {"\x1e": "\x1e"}, ',"\x1e",'])))
+def test_values_are_spelled_together_as_each_of_them_alone(values: list[Any]) -> None:
+    assert dumps_each(values) == [dumps(value) for value in values]
 
 
 def test_a_body_is_read_up_to_its_limit_and_not_beyond(settings: Any) -> None:
