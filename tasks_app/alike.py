@@ -6,6 +6,7 @@ the way item by item finds the faults and words them.
 
 from collections.abc import Sequence
 from itertools import compress, repeat
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -59,7 +60,7 @@ def _columns(items: list[Any]) -> Columns:
     [names] = shapes
     if not quick_check().is_complete(names):
         raise _DoubtError
-    return dict(zip(names, zip(*map(dict.values, items), strict=True), strict=True))
+    return {name: list(map(itemgetter(name), items)) for name in names}
 
 
 def _read(given: Columns, size: int) -> Alike:

@@ -48,8 +48,10 @@ def spell_alike(new: Alike) -> Spelled:
         else:
             alike += _spell_of_alike(name, new.same.get(name, _BLANK.get(name))) + ","
     # `repeat` has no end; the ids have one.
-    objects = "".join(chain.from_iterable(zip(*parts, repeat(alike[:-1] + "}"), strict=False)))
-    return Spelled(f'{{"tasks":[{objects[1:]}],"errors":[]}}')
+    objects = list(chain.from_iterable(zip(*parts, repeat(alike[:-1] + "}"), strict=False)))
+    # The text is half a megabyte: it is joined once, and not cut.
+    objects[0] = '{"tasks":[' + objects[0].removeprefix(",")
+    return Spelled("".join([*objects, '],"errors":[]}']))
 
 
 def _spell_column(name: str, values: Sequence[Any]) -> Iterable[str]:

@@ -20,6 +20,9 @@ from tasks_app.operations.errors import ArgumentError, InvalidArguments, Registr
 MAX_ERRORS = 50
 """Most faults that are told of one task's arguments."""
 
+_PORTION = 100
+"""Arguments that are checked together: of more, the garbage collector would look at all that is made of them."""
+
 _Parameter = inspect.Parameter
 
 
@@ -72,7 +75,9 @@ class Signature:
         if self.context_parameter is not None and any(self.context_parameter in each for each in arguments):
             return False
         try:
-            self._many.validate_json(f"[{','.join(texts)}]", strict=True)
+            for start in range(0, len(texts), _PORTION):
+                portion = ",".join(texts[start : start + _PORTION])
+                self._many.validate_json(f"[{portion}]", strict=True)
         except ValidationError:
             return False
         return True
