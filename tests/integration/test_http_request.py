@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -161,7 +162,9 @@ def test_a_task_that_is_not_wanted_is_not_sent_again(receiver, worker):
 
 def test_a_task_s_own_time_limit_ends_a_longer_exchange(receiver):
     runner, over = Runner(LIMITS), threading.Event()
-    slice_ = Slice([a_claim("http.request", arguments={"url": receiver.url()})], runner.clock())
+    slice_ = Slice(
+        [a_claim("http.request", arguments_json=json.dumps({"url": receiver.url()}))], runner.clock()
+    )
 
     def strike(connection: socket.socket) -> None:
         runner.interrupt(slice_.running, TimeLimitExceeded("The time is over."))
