@@ -137,7 +137,7 @@ def anything():
     def handler(context: Context, **values: Any) -> None:
         pass
 
-    registry.operation("test.anything")(handler)
+    registry.operation("test.anything", timeout_seconds=30)(handler)
     yield "test.anything"
     registry.remove("test.anything")
 
@@ -162,3 +162,10 @@ def test_arguments_are_stored_and_told_as_they_were_sent(anything, chosen):
 def test_arguments_that_an_operation_might_refuse_are_left_to_the_way_item_by_item(anything, arguments):
     assert alike.read([{"operation": anything, "arguments": {}}]) is not None
     assert alike.read([{"operation": anything, "arguments": arguments}]) is None
+
+
+def test_a_number_that_an_operation_sets_is_spelled_as_the_operation_has_it(anything):
+    items = [{"operation": anything, "timeout_seconds": seconds} for seconds in (30.0, None)]
+    new = alike.read(items)
+    assert new is not None
+    assert_the_same(new, items)
