@@ -124,7 +124,8 @@ class Worker:
         goes_on = queue is not None and not is_stopping()
         # What did not begin is more urgent than what comes next: it must be back in the table before the claim.
         if queue is not None and goes_on and endings and not waiting:
-            following = self._claim(queue, name, endings, until)
+            # Behind a short slice: if the queue mixes priorities, each of them would wait for a commit of its own.
+            following = self._claim(queue, name, endings, until, fill=slice_.fills_next)
         else:
             patiently(lambda: self.store.finish(endings), until)
             if waiting:
@@ -137,7 +138,13 @@ class Worker:
         return following
 
     def _claim(
-        self, queue: str, name: str, endings: Sequence[Ending] = (), until: float = 0.0
+        self,
+        queue: str,
+        name: str,
+        endings: Sequence[Ending] = (),
+        until: float = 0.0,
+        *,
+        fill: bool = False,
     ) -> Slice | None:
         """Claim a slice, in the commit that writes these endings if there are any (`until`: as for `patiently`)."""
         # Read before the statement: the lease must never look longer here than it is in the database.
@@ -147,7 +154,7 @@ class Worker:
             with signals_masked():
                 if endings:
                     claims = store.finish_and_claim(
-                        endings, queue, name, most, lease_seconds=lease, slow=slow
+                        endings, queue, name, most, lease_seconds=lease, slow=slow, fill=fill
                     )
                 else:
                     claims = store.claim(queue, name, most, lease_seconds=lease, slow=slow)
@@ -158,7 +165,13 @@ class Worker:
                 patiently(lambda: self.store.finish(endings), until)
             patiently(lambda: self._give_back(name), claimed_at + lease)
             return None
-        return Slice(claims, claimed_at) if claims else None
+        if not claims:
+            return None
+        head = claims[0]
+        fills_next = (
+            (fill or len(claims) < most) and head.others_wait is not False and head.operation not in slow
+        )
+        return Slice(claims, claimed_at, fills_next=fills_next)
 
     def _give_back(self, name: str) -> None:
         # The claim may have been committed before its answer was lost. What stands in this process's name and was

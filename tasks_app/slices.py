@@ -1,4 +1,4 @@
-"""A slice: the rows of one claim on their way through a worker process."""
+"""A slice: the rows of one claim, or of several of one commit, on their way through a worker process."""
 
 import threading
 from collections import deque
@@ -52,9 +52,13 @@ class Running:
 
 
 class Slice:
-    """The rows of one claim: waiting, running, ended. Main thread and watchdog share it, under its lock."""
+    """The rows of one commit's claims: waiting, running, ended. Main thread and watchdog share it, under its lock.
 
-    def __init__(self, claims: Iterable[Claim], claimed_at: float) -> None:
+    `fills_next`: more quick rows would have fitted into it, so that the next one is to be filled by several claims.
+    """
+
+    def __init__(self, claims: Iterable[Claim], claimed_at: float, *, fills_next: bool = False) -> None:
+        self.fills_next = fills_next
         self.lock = threading.RLock()
         self.claimed_at = claimed_at
         self.renewed_at = claimed_at

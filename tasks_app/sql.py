@@ -23,12 +23,14 @@ Row = tuple[Any, ...]
 # so started_at follows the priorities even between claims that overlap.
 # A row that another worker is claiming is skipped, never waited for. A plain IN (… LIMIT …) may be evaluated
 # twice under concurrent updates and claim twice; a materialized CTE is not.
+# Behind other claims of one transaction a slow head is left, and so the head is not locked: another claim that passed
+# over it meanwhile would start what is less urgent.
 # A slow head stands alone: without a limit of its own the scan would go on to the end of the backlog.
 _CLAIM = """
 WITH head AS {materialized} (
     SELECT priority, operation, run_at, task_id, {stamp} AS stamp FROM tasks_task
     WHERE queue = %(queue)s AND status = 'PENDING' AND (expires_at IS NULL OR expires_at > {now})
-    ORDER BY queue, priority, run_at, task_id LIMIT 1 {lock}
+    ORDER BY queue, priority, run_at, task_id LIMIT 1 {head_lock}
 ), slice AS {materialized} (
     SELECT t.task_id FROM tasks_task t
     WHERE t.queue = %(queue)s AND t.status = 'PENDING' AND (t.expires_at IS NULL OR t.expires_at > {now})
@@ -38,7 +40,7 @@ WITH head AS {materialized} (
           AND (t.run_at, t.task_id) >= (SELECT run_at, task_id FROM head)
           AND NOT EXISTS (SELECT 1 FROM head WHERE {head_is_slow})))
     ORDER BY t.queue, t.priority, t.run_at, t.task_id
-    LIMIT CASE WHEN EXISTS (SELECT 1 FROM head WHERE {head_is_slow}) THEN 1 ELSE %(limit)s END {lock}
+    LIMIT CASE WHEN EXISTS (SELECT 1 FROM head WHERE {head_is_slow}) THEN {slow_rows} ELSE %(limit)s END {lock}
 )
 UPDATE tasks_task SET
     status = 'STARTED', worker = %(worker)s, fence = fence + 1, attempt = attempt + 1, progress = NULL,
@@ -116,7 +118,9 @@ WITH RECURSIVE q(queue) AS (
 ) SELECT queue FROM q WHERE queue IS NOT NULL
 """
 
+_BEHIND = {"head_lock": "", "slow_rows": "0"}
 _COMMON = {
+    "slow_rows": "1",
     # Hiding the status from the planner keeps it from ANDing a bitmap of all STARTED rows into a lookup by key.
     "mine": "t.task_id = g.task_id AND coalesce(t.status, '') = 'STARTED' AND t.fence = g.fence",
     # The cancellation may have come after a rescuer looked: a lost attempt then ends as it would have with the look
@@ -129,6 +133,7 @@ _POSTGRES = _COMMON | {
     "source": "ended",
     "materialized": "MATERIALIZED",
     "lock": "FOR UPDATE SKIP LOCKED",
+    "head_lock": "FOR UPDATE SKIP LOCKED",
     "own_id": "t.task_id",
     "progress": "%(progress)s::jsonb",
     "error": "%(error)s::jsonb",
@@ -150,6 +155,7 @@ _SQLITE = _COMMON | {
     "source": f"(SELECT {_ENDED} FROM tasks_task t JOIN given g ON g.task_id = t.task_id AND g.fence = t.fence)",  # noqa: S608 - constant text
     "materialized": "MATERIALIZED",
     "lock": "",
+    "head_lock": "",
     "progress": "%(progress)s",
     "error": "%(error)s",
     "own_id": "task_id",  # SQLite's RETURNING knows no alias, and sees the updated table only
@@ -216,6 +222,18 @@ def finish_and_claim(
         return claim(queue, worker, limit, lease, slow, now)
 
 
+def claim_behind(
+    queue: str, worker: str, limit: int, lease: float, slow: Sequence[str], now: datetime | None
+) -> list[Row]:
+    """`claim` once more in the transaction of another claim; nothing if what comes next is slow."""
+    parameters = {"queue": queue, "worker": worker, "limit": limit, "lease": lease}
+    if _is_postgres():
+        text = _claim_text(others_wait="NULL::boolean", **_BEHIND)
+        # The settings of the first claim hold until the end of the transaction.
+        return _in_order(prepared.run([text], {**parameters, "slow": list(slow), "now": now}, pinned=False))
+    return _in_order(_run(_CLAIM, {**parameters, "slow": json.dumps(list(slow))}, now, **_BEHIND))
+
+
 def release(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
     """Give claimed rows back that were not begun, with their attempt; the fence stays raised."""
     return _ids(_run("WITH {given} " + _RELEASE, {"given": _payload(given)}, now))
@@ -271,9 +289,9 @@ def _is_postgres() -> bool:
     return connection.vendor == "postgresql"
 
 
-def _run(template: str, parameters: dict[str, Any], now: datetime | None) -> list[Row]:
+def _run(template: str, parameters: dict[str, Any], now: datetime | None, **words: str) -> list[Row]:
     is_postgres = _is_postgres()
-    statement = template.format(**(_POSTGRES if is_postgres else _SQLITE))
+    statement = template.format(**(_POSTGRES if is_postgres else _SQLITE) | words)
     with connection.cursor() as cursor:
         cursor.execute(statement, {**parameters, "now": now if is_postgres else _sqlite_time(now)})
         return cursor.fetchall() if cursor.description else []

@@ -104,14 +104,27 @@ def finish_and_claim(
     *,
     lease_seconds: float,
     slow: Sequence[str] = (),
+    fill: bool = False,
     now: datetime | None = None,
 ) -> list[Claim]:
     """`finish` and then `claim` in one commit, which a drain waits for once per slice instead of twice.
 
-    All or nothing: where the answer is lost, both have happened or neither.
+    With `fill`, one claim follows the other until there are `limit` rows or something slow comes next. Each takes one
+    priority and is later than the one before. All or nothing: where the answer is lost, all has happened or nothing.
     """
-    claimed = sql.finish_and_claim(_given(endings), queue, worker, limit, lease_seconds, slow, now)
-    return [rows.claim_from(row) for row in claimed]
+    whose = (queue, worker)
+    if not fill:
+        claimed = sql.finish_and_claim(_given(endings), *whose, limit, lease_seconds, slow, now)
+        return [rows.claim_from(row) for row in claimed]
+    with transaction.atomic():
+        claimed = sql.finish_and_claim(_given(endings), *whose, limit, lease_seconds, slow, now)
+        claims = [rows.claim_from(row) for row in claimed]
+        goes_on = bool(claims) and claims[0].operation not in slow
+        while goes_on and len(claims) < limit:
+            more = sql.claim_behind(*whose, limit - len(claims), lease_seconds, slow, now)
+            claims += [rows.claim_from(row) for row in more]
+            goes_on = bool(more)
+    return claims
 
 
 def release(claims: Sequence[Claim], now: datetime | None = None) -> set[UUID]:

@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError
 
 from scheduler_service import logs
-from tasks_app import drain, events, operations, shutdown, store, tasks
+from tasks_app import drain, events, operations, shutdown, sql, store, tasks
 from tasks_app.event_sender import Event
 from tasks_app.lifecycle import Status
 from tasks_app.models import Attempt, Task
@@ -209,6 +209,42 @@ def test_what_was_given_back_is_run_before_less_urgent_tasks(worker, monkeypatch
         create(*urgent, new_task("test.handler", arguments={"number": 3}, priority=2), now=None)
         worker.drain("tasks", "w@host", seconds=60)
     assert order == [0, 1, 2, 3]
+
+
+def test_few_tasks_of_many_priorities_are_claimed_together_and_run_in_their_order(worker, monkeypatch):
+    """With a commit for each priority, a stream of ten of them would wait for the disk most of the time."""
+    order: list[int] = []
+
+    def handler(number: int) -> None:
+        order.append(number)
+
+    finish_and_claim, slices = store.finish_and_claim, []
+
+    def counted(*args: Any, **kwargs: Any) -> list[Any]:
+        slices.append(finish_and_claim(*args, **kwargs))
+        return slices[-1]
+
+    monkeypatch.setattr(store, "finish_and_claim", counted)
+    with registered_operation(handler, quick=True):
+        create(
+            *(
+                new_task("test.handler", arguments={"number": n}, priority=n)
+                for n in range(10)
+                for _ in range(2)
+            ),
+            now=None,
+        )
+        assert worker.drain("tasks", "w@host", seconds=60) == 20
+    assert order == sorted(order)
+    assert [len(slice_) for slice_ in slices] == [10, 8, 0]
+
+
+def test_slow_tasks_are_claimed_one_by_one_without_a_look_for_others(worker, monkeypatch):
+    monkeypatch.setattr(sql, "claim_behind", give_up_claiming)
+    with registered_operation(lambda: None):
+        ids = create(*(new_task("test.handler") for _ in range(3)), now=None)
+        worker.drain("tasks", "w@host", seconds=60)
+    assert {status_of(task_id) for task_id in ids} == {"SUCCESS"}
 
 
 def test_what_a_handler_began_is_not_given_back_with_its_attempt(worker, monkeypatch):

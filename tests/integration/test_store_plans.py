@@ -39,8 +39,9 @@ def plans_of(act: Any) -> str:
 
 
 @pytest.fixture
-def backlog() -> None:
-    """A table that was just filled: no statistics of it exist."""
+def backlog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that was just filled: no statistics of it exist, and no plans that an earlier test left."""
+    monkeypatch.setattr(prepared, "PLANS_LAST", 0.0)
     create(*(new_task(priority=index % 10) for index in range(5000)))
     Task.objects.filter(priority=9).update(status="STARTED", attempt=1, lease_expires_at=NOON)
 
@@ -104,6 +105,23 @@ def test_a_finish_that_claims_reads_what_the_two_read_alone(backlog):
     )
     assert not reads_whole_table(plans)
     assert "Bitmap" not in plans
+
+
+def test_a_claim_behind_another_one_of_its_transaction_reads_its_index_from_the_start(backlog):
+    """The settings of the first claim hold for it; without them the planner sorts the backlog."""
+
+    def fill() -> None:
+        options: dict[str, Any] = {"lease_seconds": 60, "slow": ["reports.build"], "fill": True}
+        assert len(store.finish_and_claim([], "tasks", "w", 1100, **options)) == 1100
+
+    plans = plans_of(fill)
+    assert plans.count("task_claim") >= 6
+    assert not reads_whole_table(plans)
+    assert "Bitmap" not in plans
+    if connection.vendor == "postgresql":
+        assert '"Sort"' not in plans
+    else:
+        assert "USE TEMP B-TREE FOR ORDER BY" not in plans
 
 
 def next_slice(endings: list[Any]) -> list[Any]:
