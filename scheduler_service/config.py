@@ -92,7 +92,7 @@ class Config(BaseSettings):
     lease_seconds: float = Field(
         60, ge=3, le=3600, description="How long a silent worker keeps a task before it is rescued."
     )
-    claim_size: int = Field(100, ge=1, le=1000, description="Most quick tasks taken in one claim.")
+    claim_size: int = Field(500, ge=1, le=1000, description="Most quick tasks taken in one claim.")
     slice_seconds: float = Field(
         0.1, gt=0, le=5, description="How long claimed quick tasks may wait behind each other."
     )

@@ -13,6 +13,8 @@ from bench.scenarios import floor, peers
 from bench.stage import MOST_SECONDS, Stage
 
 WARM = 50
+REST = 0.3
+"""Seconds after which a warm worker is idle: one that is stopped inside SQLite's one write transaction locks it."""
 UNIT = "tasks/s"
 OUR_COUNT = "SELECT count(*) FROM tasks_task WHERE status = 'SUCCESS'"
 # The partial indexes of waiting and running tasks are empty at the end: asking costs nothing.
@@ -65,6 +67,7 @@ def run(stage: Stage, peer: Peer, size: int) -> Values:
         ready = ask(peer.finished) + WARM
         peer.fill(stage, WARM)
         stage.wait(lambda: ask(peer.finished) >= ready, "the first tasks")
+        time.sleep(REST)
         stage.freeze()
         peer.fill(stage, size)
         stage.postgres.settle()
