@@ -31,12 +31,14 @@ PLANS_LAST = 1.0
 """Seconds after which plans are made anew: one for an almost empty table reads all of it, and soon that may be a
 million rows."""
 
+_AVOIDED = ("seqscan", "bitmapscan", "sort", "material", "hashjoin", "mergejoin")
 # Missing statistics (of a table that was just filled) must not matter: without these the planner sorts the whole
-# backlog, ANDs a bitmap of it, or compiles. They hold for one transaction only.
+# backlog, ANDs a bitmap of it, reads all of a small table to finish one row, or compiles. They hold for one transaction
+# only.
 PINNED = "; ".join(
     f"SET LOCAL {setting}"
     for setting in (
-        *(f"enable_{node} = off" for node in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")),
+        *(f"enable_{node} = off" for node in _AVOIDED),
         "jit = off",
         "plan_cache_mode = force_generic_plan",
     )

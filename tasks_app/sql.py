@@ -1,7 +1,8 @@
-"""The statements that the ORM cannot express (`insertion` has those for new rows), for PostgreSQL and SQLite.
+"""The statements that the ORM cannot express, for PostgreSQL and SQLite.
 
-Only `store` calls this module. Every statement takes `now` (None: the database's clock) and returns plain
-tuples. Sets of rows travel as one JSON parameter, so that a statement's text never depends on their number.
+`insertion` has those for new rows, `sweeps` those for rows that wait; only `store` calls them. Every statement takes
+`now` (None: the database's clock) and returns plain tuples. Sets of rows travel as one JSON parameter, so that a
+statement's text never depends on their number.
 """
 
 import json
@@ -82,42 +83,6 @@ _PROGRESS = """
 UPDATE tasks_task AS t SET progress = {progress}
 FROM given g WHERE {mine} RETURNING {own_id}
 """
-# Locked rows are skipped, and one that somebody changed meanwhile is looked at anew before it is locked. The statuses
-# are spelled as in the partial indexes: SQLite uses those for their own words only.
-_PROMOTE = """
-WITH due AS {materialized} (
-    SELECT task_id FROM tasks_task
-    WHERE status IN ('SCHEDULED', 'RETRY') AND run_at <= {now} AND (expires_at IS NULL OR expires_at > {now})
-    ORDER BY run_at LIMIT %(limit)s {lock}
-)
-UPDATE tasks_task SET status = 'PENDING' WHERE task_id IN (SELECT task_id FROM due) RETURNING queue
-"""
-# A task that expires before it may start is never promoted: it must not hide those after it.
-_NEXT_PROMOTION = """
-SELECT run_at FROM tasks_task
-WHERE status IN ('SCHEDULED', 'RETRY') AND run_at BETWEEN %(since)s AND %(until)s
-    AND (expires_at IS NULL OR expires_at > run_at)
-ORDER BY run_at LIMIT 1
-"""
-_EXPIRE = """
-WITH due AS {materialized} (
-    SELECT task_id FROM tasks_task
-    WHERE status IN ('PENDING', 'RETRY', 'SCHEDULED') AND expires_at IS NOT NULL AND expires_at <= {now}
-    ORDER BY expires_at LIMIT %(limit)s {lock}
-)
-UPDATE tasks_task SET status = 'EXPIRED', finished_at = {now}, error = {error}
-WHERE task_id IN (SELECT task_id FROM due) RETURNING task_id
-"""
-# A loose index scan: one index descent per queue, however many rows wait in each.
-_QUEUES = """
-WITH RECURSIVE q(queue) AS (
-    SELECT min(queue) FROM tasks_task WHERE status = 'PENDING'
-    UNION ALL
-    SELECT (SELECT min(t.queue) FROM tasks_task t WHERE t.status = 'PENDING' AND t.queue > q.queue)
-    FROM q WHERE q.queue IS NOT NULL
-) SELECT queue FROM q WHERE queue IS NOT NULL
-"""
-
 _BEHIND = {"head_lock": "", "slow_rows": "0"}
 _COMMON = {
     "slow_rows": "1",
@@ -181,24 +146,24 @@ def claim(
 ) -> list[Row]:
     """Claim the most urgent waiting rows of one priority: the head, and quick rows behind it up to `limit`."""
     parameters = {"queue": queue, "worker": worker, "limit": limit, "lease": lease}
-    if _is_postgres():
+    if is_postgres():
         rows = prepared.run([_claim_text()], {**parameters, "slow": list(slow), "now": now})
     else:
         with transaction.atomic():
-            rows = _run(_CLAIM, {**parameters, "slow": json.dumps(list(slow))}, now)
+            rows = run(_CLAIM, {**parameters, "slow": json.dumps(list(slow))}, now)
     return _in_order(rows)
 
 
 def finish(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
     """End attempts and record them; the ids of those whose claim still held."""
     parameters = {"given": _payload(given)}
-    if _is_postgres():
+    if is_postgres():
         return _ids(prepared.run([_finish_text()], {**parameters, "now": now}))
     now = now or datetime.now(UTC)  # one moment for both statements
     with transaction.atomic():
-        won = {row[0] for row in _run("WITH {given} " + _FINISH + " RETURNING task_id", parameters, now)}
+        won = {row[0] for row in run("WITH {given} " + _FINISH + " RETURNING task_id", parameters, now)}
         parameters["given"] = _payload([item for item in given if item["task_id"].hex in won])
-        _run("WITH {given} " + _ATTEMPT, parameters, now)
+        run("WITH {given} " + _ATTEMPT, parameters, now)
     return {UUID(hex=key) for key in won}
 
 
@@ -212,7 +177,7 @@ def finish_and_claim(
     now: datetime | None,
 ) -> list[Row]:
     """`finish`, then `claim`, in one transaction; the rows that were claimed."""
-    if _is_postgres():
+    if is_postgres():
         parameters = {"given": _payload(given), "queue": queue, "worker": worker, "limit": limit, "now": now}
         # Whether to wake another is asked of a drain's first claim only.
         both = [_finish_text(), _claim_text(others_wait="NULL::boolean")]
@@ -227,57 +192,32 @@ def claim_behind(
 ) -> list[Row]:
     """`claim` once more in the transaction of another claim; nothing if what comes next is slow."""
     parameters = {"queue": queue, "worker": worker, "limit": limit, "lease": lease}
-    if _is_postgres():
+    if is_postgres():
         text = _claim_text(others_wait="NULL::boolean", **_BEHIND)
         # The settings of the first claim hold until the end of the transaction.
         return _in_order(prepared.run([text], {**parameters, "slow": list(slow), "now": now}, pinned=False))
-    return _in_order(_run(_CLAIM, {**parameters, "slow": json.dumps(list(slow))}, now, **_BEHIND))
+    return _in_order(run(_CLAIM, {**parameters, "slow": json.dumps(list(slow))}, now, **_BEHIND))
 
 
 def release(given: Sequence[dict[str, Any]], now: datetime | None) -> set[UUID]:
     """Give claimed rows back that were not begun, with their attempt; the fence stays raised."""
-    return _ids(_run("WITH {given} " + _RELEASE, {"given": _payload(given)}, now))
+    return _ids(run("WITH {given} " + _RELEASE, {"given": _payload(given)}, now))
 
 
 def heartbeat(given: Sequence[dict[str, Any]], lease: float, now: datetime | None) -> set[UUID]:
     """Renew leases; the ids of those that are still held."""
-    return _ids(_run("WITH {given} " + _HEARTBEAT, {"given": _payload(given), "lease": lease}, now))
+    return _ids(run("WITH {given} " + _HEARTBEAT, {"given": _payload(given), "lease": lease}, now))
 
 
 def progress(given: Sequence[dict[str, Any]], value: Any) -> set[UUID]:
     """Write how far a running task has come; its id if the claim still holds."""
     parameters = {"given": _payload(given), "progress": json.dumps(value)}
-    return _ids(_run("WITH {given} " + _PROGRESS, parameters, None))
-
-
-def promote(limit: int, now: datetime | None) -> list[str]:
-    """Make waiting rows PENDING whose time has come; the queue of each."""
-    return [row[0] for row in _run(_PROMOTE, {"limit": limit}, now)]
-
-
-def next_promotion(since: datetime, until: datetime) -> datetime | None:
-    """The earliest time in a range at which a waiting row is to be promoted."""
-    is_postgres = _is_postgres()
-    bounds = (since, until) if is_postgres else (_sqlite_time(since), _sqlite_time(until))
-    rows = _run(_NEXT_PROMOTION, dict(zip(("since", "until"), bounds, strict=True)), None)
-    if not rows or is_postgres:
-        return rows[0][0] if rows else None
-    return datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC)
-
-
-def expire(error: dict[str, Any], limit: int, now: datetime | None) -> int:
-    """End waiting rows that may no longer start; how many."""
-    return len(_run(_EXPIRE, {"limit": limit, "error": json.dumps(error)}, now))
-
-
-def queues_with_work() -> list[str]:
-    """The queues in which at least one task is PENDING."""
-    return [row[0] for row in _run(_QUEUES, {}, None)]
+    return _ids(run("WITH {given} " + _PROGRESS, parameters, None))
 
 
 def clock() -> datetime:
     """The database's clock: one for all workers, so that leases don't depend on theirs."""
-    if not _is_postgres():
+    if not is_postgres():
         return datetime.now(UTC)
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
@@ -285,15 +225,17 @@ def clock() -> datetime:
     return moment
 
 
-def _is_postgres() -> bool:
+def is_postgres() -> bool:
+    """Whether the database is PostgreSQL; else it is SQLite."""
     return connection.vendor == "postgresql"
 
 
-def _run(template: str, parameters: dict[str, Any], now: datetime | None, **words: str) -> list[Row]:
-    is_postgres = _is_postgres()
-    statement = template.format(**(_POSTGRES if is_postgres else _SQLITE) | words)
+def run(template: str, parameters: dict[str, Any], now: datetime | None, **words: str) -> list[Row]:
+    """Run a statement in which `words` and the database's own words are to be filled in."""
+    on_postgres = is_postgres()
+    statement = template.format(**(_POSTGRES if on_postgres else _SQLITE) | words)
     with connection.cursor() as cursor:
-        cursor.execute(statement, {**parameters, "now": now if is_postgres else _sqlite_time(now)})
+        cursor.execute(statement, {**parameters, "now": now if on_postgres else sqlite_now(now)})
         return cursor.fetchall() if cursor.description else []
 
 
@@ -316,7 +258,8 @@ def _in_order(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row[-1], str(row[0])))
 
 
-def _sqlite_time(now: datetime | None) -> str:
+def sqlite_now(now: datetime | None) -> str:
+    """A moment as SQLite keeps it; None: now."""
     # SQLite runs in this process, so its clock is this process's.
     return sqlite_time(now or datetime.now(UTC))
 

@@ -12,18 +12,16 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from tasks_app import doorbell, insertion, rows, sql
-from tasks_app.lifecycle import TERMINAL, WAITING, Outcome, Status, after_loss
+from tasks_app import doorbell, insertion, losses, rows, sql, sweeps, unique_keys
+from tasks_app.lifecycle import TERMINAL, WAITING, Status
 from tasks_app.models import Attempt, Task
 from tasks_app.records import Alike, Claim, Ending, NewTask, TaskRow
 
 SWEEP_SLICE = 1000
 """Rows per transaction of a sweep: small enough that no lock is held long."""
-
-
 PRUNE_SLICE = 250
 """Rows per transaction of a pruning. Deleting writes more than an update does: 1,000 took up to 175 ms."""
 
@@ -43,8 +41,9 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
     tasks = [rows.new_row(item) for item in new]
     # One statement is a transaction of its own: BEGIN and COMMIT would be two more ways to the database.
     is_free = all(task.unique_key is None for task in tasks)
+    insert = _insert if is_free else _insert_where_free
     with nullcontext() if is_free and not connection.in_atomic_block else transaction.atomic():
-        others = _insert(tasks, now) if is_free else _insert_where_free(tasks, now)
+        others = insert(tasks, now)
         stored = [others.get(task.task_id, task) for task in tasks]
         _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
     return stored
@@ -187,20 +186,20 @@ def retry(task_id: UUID, now: datetime | None = None) -> Task | None:
 
 def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
     """Make waiting tasks PENDING whose `run_at` has come; how many."""
-    queues = sql.promote(limit, now)
+    queues = sweeps.promote(limit, now)
     _ring_after_commit(queues)
     return len(queues)
 
 
 def next_promotion(since: datetime, until: datetime) -> datetime | None:
     """The earliest time in this range at which a waiting task is to be promoted."""
-    return sql.next_promotion(since, until)
+    return sweeps.next_promotion(since, until)
 
 
 def expire(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
     """End waiting tasks as EXPIRED whose `expires_at` has come; how many."""
     error = {"code": "expired", "message": "The task did not start before its expires_at.", "traceback": None}
-    return sql.expire(error, limit, now)
+    return sweeps.expire(error, limit, now)
 
 
 def rescue(
@@ -212,7 +211,7 @@ def rescue(
     """
     moment = now or database_now()
     lost = Task.objects.filter(status=Status.STARTED, lease_expires_at__lt=moment)[:limit]
-    endings = [_loss(task, draw()) for task in lost]
+    endings = [losses.loss_of(task, draw()) for task in lost]
     return finish(endings, now)
 
 
@@ -251,7 +250,7 @@ def has_pending(queue: str) -> bool:
 
 def queues_with_work() -> list[str]:
     """The queues that have PENDING tasks."""
-    return sql.queues_with_work()
+    return sweeps.queues_with_work()
 
 
 def ring_waiting() -> int:
@@ -273,52 +272,13 @@ def _insert(tasks: list[Task], now: datetime | None) -> dict[UUID, Task]:
 
 
 def _insert_where_free(tasks: list[Task], now: datetime | None) -> dict[UUID, Task]:
-    """Insert tasks whose key no unfinished task has; for each other one, by its id, the task that has it."""
-    others: dict[UUID, Task] = {}
-    rows.settle(tasks, now or database_now())
-    # In one order for all: two batches that wait for each other's keys must not deadlock.
-    tasks = sorted(tasks, key=lambda task: task.unique_key or "")
-    while tasks:
-        inserted = insertion.insert_where_free([rows.columns(task) for task in tasks])
-        refused = [task for task in tasks if task.task_id not in inserted]
-        if not refused:
-            break
-        if any(task.unique_key is None for task in refused):
-            raise IntegrityError("a task with this id exists already")
-        unfinished = Task.objects.exclude(status__in=TERMINAL)
-        holders = {
-            task.unique_key: task
-            for task in unfinished.filter(unique_key__in=[t.unique_key for t in refused])
-        }
-        others |= {task.task_id: holders[task.unique_key] for task in refused if task.unique_key in holders}
-        # A holder that has finished since the INSERT no longer stands in the way.
-        tasks = [task for task in refused if task.unique_key not in holders]
-    return others
+    return unique_keys.insert_where_free(tasks, now or database_now())
 
 
 def _given(endings: Sequence[Ending]) -> list[dict[str, Any]]:
     # Two of them in one statement would record the attempt twice, and the whole write would be refused.
     first = {(item.claim.task_id, item.claim.fence): item for item in reversed(endings)}
     return [rows.ending_columns(item) for item in first.values()]
-
-
-def _loss(task: Task, draw: float) -> Ending:
-    verdict = after_loss(
-        attempt=task.attempt,
-        max_attempts=task.max_attempts,
-        crashes=task.crashes + 1,
-        cancel_requested=task.cancel_requested_at is not None,
-        backoff=rows.backoff_of(task),
-        draw=draw,
-    )
-    message = f"The worker {task.worker} vanished during attempt {task.attempt}."
-    return Ending(
-        claim=rows.claim_of(task),
-        outcome=Outcome.LOST,
-        status=verdict.status,
-        wait_seconds=verdict.wait_seconds,
-        error={"code": "worker_lost", "message": message, "traceback": None},
-    )
 
 
 def _lock(chosen: QuerySet[Task], *, limit: int | None = None, skip_locked: bool = True) -> list[UUID]:
