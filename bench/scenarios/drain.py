@@ -287,7 +287,7 @@ DRAIN = Scenario(
 DRAIN_ALONE = Scenario(
     "drain-one",
     (
-        Contestant("ours", measure(ours("bench.add_alone", 5_000))),
+        Contestant("ours", measure(ours("bench.add_alone", 10_000))),
         CELERY,
         Contestant("django-q2", measure(DJANGO_Q), "django-q2"),
         Contestant("procrastinate", measure(DEFERRED), "procrastinate"),

@@ -14,7 +14,7 @@ from scheduler_service import urls
 from scheduler_service.config import PROJECT_DIR
 from scheduler_service.management.commands.er_diagram import document
 from schedules_app.models import VERDICTS
-from tasks_app import failures, store
+from tasks_app import failures, losses, store
 from tasks_app.lifecycle import TERMINAL, TRANSITIONS, Curve, Outcome, initial_status
 from tasks_app.operations import (
     Cancelled,
@@ -113,7 +113,8 @@ def codes_of_the_code() -> set[str]:
     declared = (DoNotRetry, Retry, RetryAt)
     codes |= {kind.code for parent in declared for kind in (parent, *subclasses(parent))}
     # What the store writes itself, without an exception.
-    return codes | set(re.findall(r'"code": "(\w+)"', Path(store.__file__).read_text()))
+    written = "".join(Path(module.__file__).read_text() for module in (store, losses))
+    return codes | set(re.findall(r'"code": "(\w+)"', written))
 
 
 def test_every_error_code_of_an_attempt_is_explained() -> None:
