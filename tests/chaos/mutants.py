@@ -58,7 +58,7 @@ def _install_gates(gates: Gates) -> None:
     from schedules_app import sql as schedules_sql
     from tasks_app import sql, store
 
-    create, recorded = store.create, schedules_sql.recorded
+    recorded = schedules_sql.recorded
 
     def gated(finish: Any) -> Any:
         def gated_finish(given: Any, *rest: Any, **named: Any) -> Any:
@@ -69,18 +69,22 @@ def _install_gates(gates: Gates) -> None:
 
         return gated_finish
 
-    def gated_create(*given: Any, **named: Any) -> Any:
-        with transaction.atomic():
-            created = create(*given, **named)
-            gates.pass_("commit")
-        return created
+    def gated_commit(create: Any) -> Any:
+        def gated_create(*given: Any, **named: Any) -> Any:
+            with transaction.atomic():
+                created = create(*given, **named)
+                gates.pass_("commit")
+            return created
+
+        return gated_create
 
     def gated_recorded(*given: Any, **named: Any) -> Any:
         gates.pass_("tick")
         return recorded(*given, **named)
 
     sql.finish, sql.finish_and_claim = gated(sql.finish), gated(sql.finish_and_claim)
-    store.create, schedules_sql.recorded = gated_create, gated_recorded
+    store.create, store.create_alike = gated_commit(store.create), gated_commit(store.create_alike)
+    schedules_sql.recorded = gated_recorded
 
 
 def _without(module: Any, name: str, old: str, new: str = "") -> None:
@@ -118,14 +122,16 @@ def _ring_before_commit() -> None:
     """The queues of new tasks are rung before the tasks can be seen."""
     from tasks_app import doorbell, store
 
-    create = store.create
+    def rung(create: Any, queues_of: Any) -> Any:
+        def ring_and_create(new: Any, *rest: Any, **named: Any) -> Any:
+            for queue in set(queues_of(new)):
+                doorbell.ring(queue)
+            return create(new, *rest, **named)
 
-    def ring_and_create(new: Any, *rest: Any, **named: Any) -> Any:
-        for queue in {item.queue for item in new}:
-            doorbell.ring(queue)
-        return create(new, *rest, **named)
+        return ring_and_create
 
-    store.create = ring_and_create
+    store.create = rung(store.create, lambda new: [item.queue for item in new])
+    store.create_alike = rung(store.create_alike, lambda new: new.column("queue"))
     _replace(store, "_ring_after_commit", lambda queues: None)
 
 
