@@ -8,15 +8,12 @@ from schedules_app import store
 from schedules_app.models import TaskSchedule
 from tasks_app.models import Task
 from tests.integration.http import MISSING_ID, faults, get, post, problem
-from tests.integration.schedule_http import (  # noqa: F401
+from tests.integration.schedule_http import (
     act,
-    clock,
+    clock,  # noqa: F401 - a fixture for every test here
     finished,
-    ledger_of,
     made,
-    moment_of,
     patch,
-    previewed,
     read,
     row_of,
     shown,

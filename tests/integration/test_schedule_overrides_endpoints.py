@@ -3,17 +3,13 @@
 import pytest
 
 from tests.integration.http import faults, post, problem
-from tests.integration.schedule_http import (  # noqa: F401
+from tests.integration.schedule_http import (
     act,
-    clock,
+    clock,  # noqa: F401 - a fixture for every test here
     finished,
-    ledger_of,
     made,
-    moment_of,
-    patch,
     previewed,
     read,
-    row_of,
     shown,
     tick,
     told,

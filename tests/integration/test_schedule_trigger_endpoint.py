@@ -7,20 +7,14 @@ import pytest
 from schedules_app.models import Occurrence, TaskSchedule
 from tasks_app.models import Task
 from tests.integration.http import client, faults, get, post, problem
-from tests.integration.schedule_http import (  # noqa: F401
+from tests.integration.schedule_http import (
     act,
-    clock,
+    clock,  # noqa: F401 - a fixture for every test here
     finished,
     ledger_of,
     made,
-    moment_of,
-    patch,
-    previewed,
     read,
-    row_of,
     shown,
-    tick,
-    told,
     url_of,
 )
 from tests.integration.schedules import HOUR, NOON, finish_all
