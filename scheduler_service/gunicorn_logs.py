@@ -38,5 +38,7 @@ class Logger(glogging.Logger):
             "address": environ.get("REMOTE_ADDR"),
             "request_id": answered.get("x-request-id"),
         }
+        if key_id := environ.get("scheduler.key_id"):
+            fields["key_id"] = key_id
         message = "%(method)s %(path)s %(status)s"
         self.access_log.info(message, fields, extra=fields)

@@ -1,6 +1,7 @@
 """WSGI entry point for gunicorn."""
 
 import gc
+import logging
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -52,6 +53,17 @@ def trace() -> None:
     telemetry.trace(settings.CONFIG)
 
 
+def warn_if_open() -> None:
+    """Say in the log when a deployment asks for no keys."""
+    from django.conf import settings
+
+    from access_app.checks import OPEN
+
+    if not (settings.API_KEYS_REQUIRED or settings.DEBUG):
+        logging.getLogger(__name__).warning(OPEN)
+
+
 trace()
 application = read_chunked(get_wsgi_application())
 settle()
+warn_if_open()
