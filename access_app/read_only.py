@@ -1,0 +1,38 @@
+"""Admin pages of large tables whose rows nobody edits by hand."""
+
+from typing import Any, cast
+
+from django.contrib.admin.options import ModelAdmin
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+LONGEST_LIST = 10_000
+"""Rows that a list shows over all its pages; filters and the search reach the others."""
+
+
+class BoundedPaginator(Paginator):
+    """Counts up to LONGEST_LIST rows only: a count of millions would make every page slow."""
+
+    @cached_property
+    def count(self) -> int:
+        rows = cast(QuerySet[Any], self.object_list)
+        return rows.order_by()[:LONGEST_LIST].count()
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Shows rows, and has no form for them."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

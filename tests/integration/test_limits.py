@@ -1,0 +1,178 @@
+"""What a key may send: 429 and Retry-After over HTTP, and how many tasks may wait."""
+
+from itertools import pairwise
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from access_app import limits
+from access_app.limits import Own
+from access_app.principals import Scope
+from tasks_app import queries, store, waiting
+from tasks_app.models import Task
+from tests.integration.access import browser, caller, person, with_key
+from tests.integration.helpers import at, claim, create, ending, new_task
+from tests.integration.http import problem
+
+pytestmark = pytest.mark.django_db
+
+TASK = {"operation": "1+1"}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Time stands still, and numbers begin anew, in this process."""
+    clock = Clock()
+    monkeypatch.setattr(limits, "redis_url", lambda: "")
+    monkeypatch.setattr(limits, "_own", Own(clock))
+    monkeypatch.setattr(waiting, "_counts", waiting.Counts(queries.count_waiting, clock))
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def one_process(configure):
+    configure(web_workers=1)
+
+
+def post(client, body=TASK, path="/tasks/", **headers):
+    return client.post(path, body, format="json", headers=headers)
+
+
+def test_a_key_that_sends_too_fast_is_told_when_to_go_on(clock):
+    client = with_key(requests_per_second=2)
+    assert [client.get("/operations/").status_code for _ in range(3)] == [200, 200, 429]
+    refused = client.get("/operations/")
+    assert problem(refused, 429)["code"] == "too_many_requests"
+    assert refused.headers["Retry-After"] == "1"
+    clock.now += 1
+    assert client.get("/operations/").status_code == 200
+
+
+def test_one_who_may_send_seldom_is_told_to_wait_long(clock):
+    client = with_key(requests_per_second=0.1)
+    client.get("/operations/")
+    assert client.get("/operations/").headers["Retry-After"] == "10"
+
+
+@pytest.mark.parametrize(("general", "own", "passed"), [(3, None, 3), (3, 5, 5), (3, 0, 9), (0, None, 9)])
+def test_a_keys_own_limit_counts_before_the_general_one(general, own, passed, configure):
+    configure(key_requests_per_second=general)
+    client = with_key(requests_per_second=own)
+    assert [client.get("/operations/").status_code for _ in range(9)].count(200) == passed
+
+
+def test_nobody_else_has_a_limit(configure):
+    configure(key_requests_per_second=1, key_waiting_tasks=1)
+    user = browser(person("root", is_superuser=True))
+    for client in (caller(), user):
+        assert [client.get("/operations/").status_code for _ in range(5)] == [200] * 5
+    assert [post(caller()).status_code for _ in range(3)] == [202] * 3
+
+
+def test_a_wrong_key_uses_up_nobodys_rate():
+    client = with_key(requests_per_second=1)
+    for _ in range(5):
+        assert caller("Bearer key_0123456789ab." + "x" * 43).get("/operations/").status_code == 401
+    assert client.get("/operations/").status_code == 200
+
+
+def refused(response):
+    body = problem(response, 429)
+    assert response.headers["Retry-After"] == "5"
+    return body["code"] == "too_many_waiting"
+
+
+def test_single_tasks_batches_and_retries_count_together(clock):
+    client = with_key(waiting_tasks=5)
+    assert post(client).status_code == 202
+    assert post(client, [TASK] * 3, "/tasks/batch-request/").status_code == 202
+    assert refused(post(client, [TASK] * 2, "/tasks/batch-request/"))
+    assert refused(post(client, [TASK, {**TASK, "priority": 1}], "/tasks/batch-request/"))
+    assert post(client).status_code == 202
+    assert refused(post(client))
+    assert Task.objects.count() == 5
+    ended = Task.objects.earliest("task_id")
+    store.cancel([ended.task_id])
+    assert refused(client.post(f"/tasks/{ended.task_id}/retry/"))
+    clock.now += waiting.LEAST_SECONDS
+    assert client.post(f"/tasks/{ended.task_id}/retry/").status_code == 202
+
+
+def test_a_manual_run_of_a_schedule_counts():
+    client = with_key(waiting_tasks=1)
+    made = post(client, {**TASK, "every_x_hours": 6}, "/task-schedules/").json()
+    path = f"/task-schedules/{made['task_schedule_id']}/trigger/"
+    assert post(client, {}, path).status_code == 201
+    assert refused(post(client, {}, path))
+
+
+def test_of_an_unlike_batch_only_its_right_items_count():
+    client = with_key(waiting_tasks=1)
+    assert post(client, [TASK, {"operation": 7}], "/tasks/batch-request/").status_code == 202
+
+
+def test_a_repetition_is_answered_though_nothing_more_may_wait():
+    client = with_key(waiting_tasks=1)
+    first = post(client, **{"idempotency-key": "a"})
+    assert (first.status_code, post(client, **{"idempotency-key": "a"}).content) == (202, first.content)
+    assert refused(post(client, **{"idempotency-key": "b"}))
+
+
+def test_other_projects_do_not_count():
+    for _ in range(3):
+        assert post(with_key(within="blue")).status_code == 202
+    assert post(with_key(within="red", waiting_tasks=1)).status_code == 202
+
+
+def test_only_what_waits_is_counted():
+    create(new_task(), new_task(), new_task(run_at=at(3600)))
+    store.finish([ending(claim()[0])], at(1))
+    create(new_task())
+    assert set(Task.objects.values_list("status", flat=True)) >= {"SUCCESS", "SCHEDULED", "PENDING"}
+    assert queries.count_waiting(1, 100) == 2
+    assert queries.count_waiting(1, 1) == 2
+    assert queries.count_waiting(2, 100) == 0
+
+
+def test_the_count_goes_no_further_than_it_must():
+    create(*(new_task() for _ in range(5)), *(new_task(run_at=at(3600)) for _ in range(5)))
+    assert [queries.count_waiting(1, most) for most in (1, 4, 5, 7, 20)] == [2, 5, 6, 8, 10]
+
+
+def test_it_is_counted_anew_seldom_and_not_while_it_is_fresh(clock):
+    client = with_key(Scope.TASKS_WRITE, waiting_tasks=100)
+    counted = []
+    for _ in range(3):
+        with CaptureQueriesContext(connection) as seen:
+            assert post(client).status_code == 202
+        counted.append(sum("COUNT" in query["sql"] for query in seen.captured_queries))
+        clock.now += 0.4
+    assert counted == [2, 0, 0]
+    clock.now += 0.4
+    with CaptureQueriesContext(connection) as seen:
+        post(client)
+    assert sum("COUNT" in query["sql"] for query in seen.captured_queries) == 2
+
+
+def test_a_count_that_takes_long_is_repeated_the_less_often():
+    clock, counted = Clock(), []
+
+    def count(project_id, most):
+        clock.now += 2
+        counted.append(clock.now)
+        return 0
+
+    counts = waiting.Counts(count, clock)
+    for _ in range(200):
+        counts.admits(1, 1, 1000)
+        clock.now += 1
+    assert all(later - earlier >= 2 * waiting.SHARE for earlier, later in pairwise(counted))
+    assert len(counted) == 5
