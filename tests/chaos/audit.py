@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.history import AttemptRow, Change, OccurrenceRow, Run, ScheduleRow, TaskRow
+from tests.chaos.history import AttemptRow, CallbackRow, Change, OccurrenceRow, Run, ScheduleRow, TaskRow
 
 # In the same transaction as the change itself: what was rolled back leaves no trace here either.
 INSTALL = """
@@ -40,10 +40,11 @@ _TASKS = """
 SELECT task_id::text, operation, status, attempt, max_attempts, extract(epoch FROM run_at)::float8 AS run_at,
     extract(epoch FROM created_at)::float8 AS created_at, extract(epoch FROM finished_at)::float8 AS finished_at,
     extract(epoch FROM expires_at)::float8 AS expires_at, result, arguments, tags,
-    task_schedule::text, retry_of::text
+    task_schedule::text, retry_of::text, callback_url
 FROM tasks_task ORDER BY task_id
 """
 _ATTEMPTS = "SELECT task_id::text, number, fence, outcome FROM tasks_attempt ORDER BY id"
+_CALLBACKS = "SELECT task_id::text, number, delivery_task_id::text FROM tasks_callback ORDER BY id"
 _CHANGES = """
 SELECT task_id::text, extract(epoch FROM at)::float8 AS at, old, new, old_fence, new_fence, lost,
     extract(epoch FROM old_lease)::float8 AS old_lease, extract(epoch FROM run_at)::float8 AS run_at,
@@ -74,6 +75,7 @@ def tables(cursor: Any) -> dict[str, list[Any]]:
     return {
         "tasks": [TaskRow(**{**row, "tags": tuple(row["tags"])}) for row in _read(cursor, _TASKS)],
         "attempts": [AttemptRow(**row) for row in _read(cursor, _ATTEMPTS)],
+        "callbacks": [CallbackRow(**row) for row in _read(cursor, _CALLBACKS)],
         "changes": [Change(**row) for row in _read(cursor, _CHANGES)],
         "schedules": [ScheduleRow(**row) for row in _read(cursor, _SCHEDULES)],
         "occurrences": [OccurrenceRow(**row) for row in _read(cursor, _OCCURRENCES)],
@@ -81,8 +83,11 @@ def tables(cursor: Any) -> dict[str, list[Any]]:
 
 
 def unfinished(cursor: Any) -> int:
-    """How many tasks are not terminal yet."""
-    cursor.execute("SELECT count(*) FROM tasks_task WHERE finished_at IS NULL")
+    """How many tasks are not terminal yet, and how many ends are not told yet."""
+    cursor.execute(
+        "SELECT (SELECT count(*) FROM tasks_task WHERE finished_at IS NULL)"
+        " + (SELECT count(*) FROM tasks_callback WHERE delivery_task_id IS NULL)"
+    )
     return int(cursor.fetchone()[0])
 
 

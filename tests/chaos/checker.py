@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from tasks_app.lifecycle import TERMINAL, TRANSITIONS, Status
-from tests.chaos import ledger, promptness
+from tests.chaos import callbacks, ledger, promptness
 from tests.chaos.history import Call, Change, History, Outcome, Run, TaskRow, Violation
 
 CLOCK_SECONDS = 0.5
@@ -279,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     after_expiry,
     after_cancel,
     *ledger.RULES,
+    *callbacks.RULES,
     late,
     *promptness.RULES,
     server_errors,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.chaos import callbacks
 from tests.chaos.history import Call, Outcome
 from tests.chaos.web import Answer, request
 
@@ -15,6 +16,8 @@ SLOW_PER_SECOND = 0.8
 """Tasks that take long, over all clients: they would fill two workers of two children at any higher rate."""
 
 SHARES = {"submit": 45, "batch": 10, "read": 22, "cancel": 8, "retry": 5, "delete": 6, "schedule": 4}
+TOLD_SHARE = 0.05
+"""Tasks whose end somebody is to be told; the telling takes longer than most of them do."""
 REMEMBERED = 500
 MOST_TRIES = 5
 
@@ -156,6 +159,8 @@ class Client(threading.Thread):
             "max_attempts": draw.randint(1, 5),
             "tags": [label],
         }
+        if draw.random() < TOLD_SHARE:
+            task["callback_url"] = callbacks.URL
         begin = 0.0
         if draw.random() < 0.15:
             begin = draw.uniform(0.2, 4)

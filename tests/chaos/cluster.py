@@ -14,7 +14,7 @@ from typing import Any
 
 from launcher import pids
 from launcher.layout import PROJECT_DIR, VENV_PYTHON
-from tests.chaos import audit, brokers, janitor, roles
+from tests.chaos import audit, brokers, callbacks, janitor, roles
 from tests.chaos.errors import Missing
 from tests.chaos.history import Outcome
 from tests.chaos.ports import LOOPBACK, free_port
@@ -102,6 +102,7 @@ class Cluster:
         kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
         return {
             **kept,
+            **callbacks.SETTINGS,
             **self.variables,
             "DATABASE_URL": self.postgres.url(self.database_proxy.port),
             "CELERY_BROKER_URL": self.broker.url(self.broker_proxy.port),

@@ -60,6 +60,16 @@ class TaskRow:
     tags: tuple[str, ...] = ()
     task_schedule: str | None = None
     retry_of: str | None = None
+    callback_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRow:
+    """The note of a task's end that is to be told, and the task that tells it."""
+
+    task_id: str
+    number: int
+    delivery_task_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +148,7 @@ class History:
     runs: list[Run] = field(default_factory=list)
     tasks: list[TaskRow] = field(default_factory=list)
     attempts: list[AttemptRow] = field(default_factory=list)
+    callbacks: list[CallbackRow] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     schedules: list[ScheduleRow] = field(default_factory=list)
     occurrences: list[OccurrenceRow] = field(default_factory=list)

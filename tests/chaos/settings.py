@@ -1,4 +1,7 @@
-"""The service's settings plus the harness's app. Times come from the environment, as in any deployment."""
+"""The service's settings plus the harness's app. Times come from the environment, as in any deployment.
+
+Keys are not asked for: what the harness tries to break lies behind them, and its clients have enough to tell apart.
+"""
 
 from scheduler_service.settings.base import *  # noqa: F403
 from scheduler_service.settings.base import CONFIG, INSTALLED_APPS

@@ -87,6 +87,7 @@ def text(plan: Plan, cluster: Cluster, history: History, violations: Sequence[Vi
         f"tasks: {figures['tasks']}  " + _by_status(history),
         f"handler runs: {len(history.runs)}, unfinished: {sum(run.ended is None for run in history.runs)}",
         f"occurrences: {len(history.occurrences)} of {len(history.schedules)} schedules",
+        f"ends that were to be told: {len(history.callbacks)}",
         f"longest standstill after the faults: {max(standstills(history).values(), default=0):.1f} s"
         f"; recovery after kill -9: {_seconds(recovery_seconds(history))}",
         f"submissions while only the broker was away: {len(judged(history))}"
