@@ -1,33 +1,23 @@
 """Tasks for operators: find them, look at their attempts, cancel and repeat them. Nothing is edited by hand."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.options import ModelAdmin
-from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.functional import cached_property
 
+from access_app import audit
+from access_app.in_projects import InProjects, ProjectFilter
+from access_app.read_only import LONGEST_LIST, ReadOnlyAdmin
 from tasks_app import store
-from tasks_app.models import Attempt, Task
+from tasks_app.models import Attempt, Callback, Task
 from tasks_app.operations import registered
 
-LONGEST_LIST = 10_000
-"""Rows that a list shows over all its pages; filters and the search reach the others."""
-
 ACTION_SLICE = 1000
-
-
-class BoundedPaginator(Paginator):
-    """Counts up to LONGEST_LIST rows only: a count of millions would make every page slow."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = cast(QuerySet[Any], self.object_list)
-        return rows.order_by()[:LONGEST_LIST].count()
 
 
 class PriorityFilter(admin.SimpleListFilter):
@@ -59,21 +49,8 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset.filter(queue=value) if value in dict(self.lookup_choices) else queryset
 
 
-class StoreAdmin(ModelAdmin):
+class StoreAdmin(ReadOnlyAdmin):
     """An admin for rows that only a store writes: it shows, and acts through the store."""
-
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether this person may use the actions: whoever may change such rows."""
@@ -84,13 +61,9 @@ class StoreAdmin(ModelAdmin):
         return super().has_view_permission(request, obj) or self.has_operate_permission(request)
 
 
-class AttemptInline(admin.TabularInline):
-    """The attempts that have ended; the running one stands in the task itself."""
+class StoredInline(admin.TabularInline):
+    """Rows of a task that only the store writes."""
 
-    model = Attempt
-    fields = ("number", "outcome", "worker", "started_at", "finished_at", "runtime_seconds", "error")
-    readonly_fields = fields
-    ordering = ("fence",)
     extra = 0
     can_delete = False
 
@@ -104,12 +77,31 @@ class AttemptInline(admin.TabularInline):
         return request.user.has_perm("tasks_app.view_task")
 
 
+class AttemptInline(StoredInline):
+    """The attempts that have ended; the running one stands in the task itself."""
+
+    model = Attempt
+    fields = ("number", "outcome", "worker", "started_at", "finished_at", "runtime_seconds", "error")
+    readonly_fields = fields
+    ordering = ("fence",)
+
+
+class CallbackInline(StoredInline):
+    """Who was told of the task's end, and by which tasks: their ids lead to them by the search."""
+
+    model = Callback
+    fields = ("number", "ended_at", "delivery_task_id")
+    readonly_fields = fields
+    ordering = ("number",)
+
+
 @admin.register(Task)
-class TaskAdmin(StoreAdmin):
+class TaskAdmin(InProjects, StoreAdmin):
     """The list of tasks, newest first."""
 
     list_display = (
         "task_id",
+        "project",
         "operation",
         "status",
         "priority",
@@ -121,10 +113,10 @@ class TaskAdmin(StoreAdmin):
     # Ordering by any other column would sort the whole table.
     sortable_by = ()
     ordering = ("-task_id",)
-    list_filter = ("status", PriorityFilter, QueueFilter)
+    list_filter = (ProjectFilter, "status", PriorityFilter, QueueFilter)
     search_fields = ("operation",)
     search_help_text = "A task's or schedule's id, the beginning of an operation, or queue:NAME"
-    inlines = (AttemptInline,)
+    inlines = (AttemptInline, CallbackInline)
     actions = ("cancel_tasks", "retry_tasks")
 
     def get_search_results(
@@ -135,22 +127,39 @@ class TaskAdmin(StoreAdmin):
     @admin.action(description="Cancel", permissions=["operate"])
     def cancel_tasks(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         """Cancel the chosen tasks that have not finished."""
-        ids = list(queryset.values_list("task_id", flat=True)[:LONGEST_LIST])
+        projects = dict(queryset.values_list("task_id", "project_id")[:LONGEST_LIST])
+        ids = list(projects)
         slices = [ids[start : start + ACTION_SLICE] for start in range(0, len(ids), ACTION_SLICE)]
-        changed = sum(len(store.cancel(part)) for part in slices)
+        changed = sum(_cancel(request, part, projects) for part in slices)
         self._tell(request, changed, len(ids), "cancelled or asked to stop", "finished before")
 
     @admin.action(description="Repeat", permissions=["operate"])
     def retry_tasks(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         """Repeat the chosen tasks that have finished, as new tasks."""
         ids = list(queryset.values_list("task_id", flat=True)[:ACTION_SLICE])
-        repeated = sum(store.retry(task_id) is not None for task_id in ids)
+        repeated = sum(_retry(request, task_id) for task_id in ids)
         self._tell(request, repeated, len(ids), "repeated as new tasks", "not finished yet")
 
     def _tell(self, request: HttpRequest, changed: int, chosen: int, deed: str, reason: str) -> None:
         left = f" {chosen - changed} left alone: {reason}." if changed < chosen else ""
         level = messages.SUCCESS if changed else messages.WARNING
         self.message_user(request, f"{changed} of {chosen} tasks {deed}.{left}", level)
+
+
+def _cancel(request: HttpRequest, ids: list[UUID], projects: dict[UUID, int]) -> int:
+    with transaction.atomic():
+        cancelled = store.cancel(ids)
+        audit.record_by_project(audit.person_of(request), projects, "task.cancel", "task", cancelled)
+    return len(cancelled)
+
+
+def _retry(request: HttpRequest, task_id: UUID) -> bool:
+    with transaction.atomic():
+        task = store.retry(task_id)
+        if task is not None:
+            actor = audit.person_of(request)
+            audit.record(actor, task.project_id, "task.retry", "task", [task.task_id], retry_of=task_id)
+    return task is not None
 
 
 def _search(tasks: QuerySet[Task], term: str) -> QuerySet[Task]:

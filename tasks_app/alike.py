@@ -12,10 +12,12 @@ from typing import Any
 from django.conf import settings
 from rest_framework.exceptions import ValidationError
 
+from access_app.principals import DEFAULT_PROJECT
 from scheduler_service.json import dumps, dumps_each
+from tasks_app.batch_ids import new_batch_id
 from tasks_app.defaults import backoff_of
 from tasks_app.fields import SLOW
-from tasks_app.ids import new_ids
+from tasks_app.ids import from_text, new_ids
 from tasks_app.operations import OperationError, resolve
 from tasks_app.quick import quick_check
 from tasks_app.records import Alike
@@ -34,6 +36,8 @@ _CHOSEN = (
     "retry_base_seconds",
     "retry_cap_seconds",
 )
+_OWN = ("priority", "run_at", "expires_at", "callback_url")
+"""What is kept as it was checked."""
 _DOCUMENTS = ("arguments", "tags")
 _DEFAULTS: dict[str, Any] = {
     "arguments": "{}",
@@ -46,12 +50,25 @@ class _DoubtError(Exception):
     """The items may be wrong, or not alike."""
 
 
-def read(items: list[Any]) -> Alike | None:
+def read(items: list[Any], project_id: int = DEFAULT_PROJECT) -> Alike | None:
     """The tasks of a batch from StrictJSONParser; None: some item may be wrong, or is of another shape."""
     try:
-        return _read(_columns(items), len(items))
+        new = _read(_columns(items), len(items))
     except (_DoubtError, OperationError, TypeError, ValidationError):
         return None
+    # All ids are made in one go: the closer they lie, the fewer others lie among them.
+    ids = new_ids(new.size)
+    batch_id = new_batch_id(from_text(ids[0]), from_text(ids[-1]))
+    same = {**new.same, "project_id": project_id, "batch_id": batch_id}
+    return new._replace(same=same, each={"task_id": ids, **new.each})
+
+
+def inheriting(new: Alike, name: str, value: Any) -> Alike:
+    """The same tasks, with this value in the column `name` where there is none."""
+    if name in new.each:
+        own = [value if each is None else each for each in new.each[name]]
+        return new._replace(each={**new.each, name: own})
+    return new if new.same.get(name) is not None else new._replace(same={**new.same, name: value})
 
 
 def _columns(items: list[Any]) -> Columns:
@@ -66,13 +83,13 @@ def _columns(items: list[Any]) -> Columns:
 def _read(given: Columns, size: int) -> Alike:
     checked = {name: _checked(name, values) for name, values in given.items() if name not in _DOCUMENTS}
     _check_keys_and_times(checked)
-    own: Columns = {name: checked[name] for name in ("priority", "run_at", "expires_at") if name in checked}
+    own: Columns = {name: checked[name] for name in _OWN if name in checked}
     own["arguments"] = _arguments(given.get("arguments", ()), checked["operation"])
     own["tags"] = _tags(given.get("tags", ()))
     alike = {name: values[0] for name, values in own.items() if values and len(set(values)) == 1}
     differing = {name: values for name, values in own.items() if values and name not in alike}
     same, each = _chosen(list(zip(*(checked.get(name, repeat(None)) for name in _CHOSEN), strict=False)))
-    return Alike(size, {**_DEFAULTS, **alike, **same}, {"task_id": new_ids(size), **differing, **each})
+    return Alike(size, {**_DEFAULTS, **alike, **same}, {**differing, **each})
 
 
 def _chosen(asked: list[tuple[Any, ...]]) -> tuple[dict[str, Any], Columns]:

@@ -108,6 +108,7 @@ _LITERALS: dict[str, Callable[[Any], str]] = {
     "text": _quoted,
     "jsonb": _document,
     "smallint": str,
+    "integer": str,
     "bigint": str,
     "double precision": repr,
     "timestamptz": _moment,
@@ -120,6 +121,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return sqlite_time(value)
     return json.loads(value) if isinstance(value, JSONText) else value
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time of a column as a statement of our own reads it: Django makes it of SQLite's text, without a zone."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def sqlite_time(moment: datetime) -> str:

@@ -15,7 +15,7 @@ from celery import Celery, current_app
 from django.conf import settings
 from kombu import Connection, pools
 
-from tasks_app import redisbell
+from tasks_app import metering, redisbell
 
 logger = logging.getLogger(__name__)
 
@@ -68,22 +68,32 @@ def broker_is_reachable() -> bool:
 
 def send(task: str, arguments: list[str], queue: str, most: int) -> bool:
     """Send a Celery task unless `most` messages wait in its queue; whether it was sent. Never raises."""
-    global _quiet_until
-    if not settings.CONFIG.has_broker or time.monotonic() < _quiet_until:
+    if not settings.CONFIG.has_broker:
         return False
+    result = _try(task, arguments, queue, most)
+    metering.rang(result)
+    return result == "sent"
+
+
+def _try(task: str, arguments: list[str], queue: str, most: int) -> str:
+    """Send it: `sent`, `full`, `failed` or `held_back`."""
+    global _quiet_until
+    if time.monotonic() < _quiet_until:
+        return "held_back"
     try:
         connection = _connection(_app())
         if redisbell.is_redis(connection):
-            return redisbell.push(_app(), connection, task, tuple(arguments), queue, most)
+            is_sent = redisbell.push(_app(), connection, task, tuple(arguments), queue, most)
+            return "sent" if is_sent else "full"
         with _producer() as producer:
             if _depth(queue, producer) >= most:
-                return False
+                return "full"
             current_app.send_task(task, args=arguments, queue=queue, ignore_result=True, producer=producer)
     except Exception as error:  # any transport's own errors
         _quiet_until = time.monotonic() + PAUSE_AFTER_FAILURE
         logger.warning("Could not send %s to queue %s: %s", task, queue, error)
-        return False
-    return True
+        return "failed"
+    return "sent"
 
 
 def _app() -> Celery:

@@ -14,8 +14,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from tasks_app import doorbell, log_context, operations, store
+from tasks_app import doorbell, log_context, metering, operations, store
 from tasks_app.events import TaskEvents
+from tasks_app.portions import go_on
 from tasks_app.records import Claim, Ending
 from tasks_app.runner import Limits, Runner
 from tasks_app.shutdown import is_stopping, stopping_for
@@ -27,16 +28,23 @@ logger = logging.getLogger(__name__)
 ALL_SIGNALS = frozenset(int(number) for number in signal.valid_signals())
 # Plain numbers: the module's own wrapper makes members of an enum of all signals, which takes longer than a claim.
 _set_mask: Callable[[int, Iterable[int]], set[int]] = inspect.unwrap(signal.pthread_sigmask)
+TELLING_PAUSE = 0.2
+"""Seconds in which a process asks for one sweep at most: many short drains must not keep the scheduler worker busy."""
 AWAY = (OperationalError, InterfaceError)
 
 
 class LeasedStore:
     """The task store with this service's lease: the port that runner and watchdog write through."""
 
-    finish = staticmethod(store.finish)
     release = staticmethod(store.release)
     cancel_requested = staticmethod(store.cancel_requested)
     progress = staticmethod(store.progress)
+
+    def finish(self, endings: Sequence[Ending]) -> set[UUID]:
+        """As the store's, and count what was written."""
+        won = store.finish(endings)
+        metering.ended([ending for ending in endings if ending.claim.task_id in won])
+        return won
 
     def heartbeat(self, claims: Sequence[Claim]) -> set[UUID]:
         return store.heartbeat(claims, lease_seconds=settings.CONFIG.lease_seconds)
@@ -83,6 +91,7 @@ class Worker:
         self.watchdog.start()
         # Claims whose handlers began and whose endings are not known to be written: only a rescue may end them.
         self._begun: set[tuple[UUID, int]] = set()
+        self._told_at = float("-inf")
         self.claim_size = ClaimSize(config.claim_size, config.slice_seconds)
 
     def drain(self, queue: str, hostname: str, seconds: float) -> int:
@@ -135,7 +144,15 @@ class Worker:
             if queue is not None and goes_on:
                 following = self._claim(queue, name)
         self._begun -= {(item.claim.task_id, item.claim.fence) for item in slice_.endings}
+        self._have_told(endings)
         return following
+
+    def _have_told(self, endings: Sequence[Ending]) -> None:
+        """Have the ends told at once that somebody is to be told of; beat's next sweep would do it within a second."""
+        now = time.monotonic()
+        if now - self._told_at >= TELLING_PAUSE and any(item.claim.is_told for item in endings):
+            self._told_at = now
+            go_on("tasks_app.tasks.sweep")
 
     def _claim(
         self,
@@ -165,6 +182,7 @@ class Worker:
                 patiently(lambda: self.store.finish(endings), until)
             patiently(lambda: self._give_back(name), claimed_at + lease)
             return None
+        metering.ended(endings)
         if not claims:
             return None
         head = claims[0]

@@ -14,6 +14,7 @@ from celery.utils.text import truncate
 from django.conf import settings
 
 from scheduler_service.json import dumps
+from tasks_app import metering
 from tasks_app.event_sender import Event, sender
 from tasks_app.lifecycle import Status
 from tasks_app.records import Ending
@@ -42,6 +43,7 @@ class LeftOut:
         """Count them, and say so in the log if it has not been said lately."""
         with self._lock:
             self.tasks += tasks
+            metering.left_out(tasks)
             if self._clock() >= self._next_line:
                 self.tell()
 

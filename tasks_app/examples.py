@@ -12,6 +12,7 @@ TASK: dict[str, Any] = {
     "queue": "tasks",
     "tags": ["invoices"],
     "unique_key": None,
+    "batch_id": None,
     "status": "PENDING",
     "result": None,
     "error": None,
@@ -24,6 +25,7 @@ TASK: dict[str, Any] = {
     "run_at": "2030-01-31T12:00:00.000000Z",
     "expires_at": None,
     "timeout_seconds": 300.0,
+    "callback_url": None,
     "task_schedule": None,
     "retry_of": None,
     "created_at": "2030-01-31T12:00:00.000000Z",
@@ -61,6 +63,11 @@ BATCH_FAULT: dict[str, Any] = {
     "errors": [
         {"code": "required", "detail": "This field is required.", "pointer": "#/1/operation"},
     ],
+}
+BATCH: dict[str, Any] = {
+    "tasks": [{**TASK, "batch_id": "0190b2a4-5f0e-7003-9d4b-5c6f7a8b9c0d"}],
+    "errors": [BATCH_FAULT],
+    "batch_id": "0190b2a4-5f0e-7003-9d4b-5c6f7a8b9c0d",
 }
 OPERATION = {
     "name": "arithmetic",

@@ -32,7 +32,8 @@ class BadResult(DoNotRetry):
 
 def describe(error: BaseException) -> dict[str, Any]:
     """The `error` of an attempt."""
-    return {"code": _code(error), "message": _message(error), "traceback": _traceback(error)}
+    own = {"code": _code(error), "message": _message(error), "traceback": _traceback(error)}
+    return {**getattr(error, "details", {}), **own} if isinstance(error, _OWN) else own
 
 
 def outcome(error: BaseException, *, cancel_requested: bool) -> Outcome:

@@ -10,7 +10,7 @@ from django.conf import settings
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from scheduler_service.config import QUEUE_NAME
+from scheduler_service.config import CALLBACK_QUEUE, QUEUE_NAME
 from scheduler_service.json import encoded_size
 
 YEARS = range(1970, 3000)
@@ -24,7 +24,10 @@ SLOW: Any = object()
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<offset>[Zz]|[+-]\d\d:?\d\d)?", re.ASCII
 )
+INSTANT_SCHEMA = {"format": "date-time", "pattern": "^(19[7-9]|2[0-9]{2})[0-9]-"}
+"""For the API's document: the years are those of YEARS, but for an offset at their ends."""
 _QUEUE = re.compile(QUEUE_NAME.strip("^$"))
+_OWN_QUEUES = ("scheduler", CALLBACK_QUEUE)
 
 
 class InvalidInstantError(ValueError):
@@ -64,6 +67,9 @@ def format_instant(moment: datetime) -> str:
 
 class InstantField(serializers.DateTimeField):
     """A point in time; a text without an offset is ambiguous and refused."""
+
+    class Meta:
+        swagger_schema_fields = INSTANT_SCHEMA
 
     def to_internal_value(self, value: Any) -> datetime:
         if not isinstance(value, str):
@@ -139,7 +145,10 @@ class StrictChoiceField(serializers.ChoiceField):
 
 
 class QueueField(StrictCharField):
-    """A queue's name. `scheduler` is the service's own queue."""
+    """A queue's name. `scheduler` and `callbacks` are the service's own."""
+
+    class Meta:
+        swagger_schema_fields = {"pattern": f"^(?!({'|'.join(_OWN_QUEUES)})$){QUEUE_NAME.strip('^')}"}
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
@@ -148,19 +157,22 @@ class QueueField(StrictCharField):
                 "Use 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit.",
                 code="invalid",
             )
-        if name == "scheduler":
+        if name in _OWN_QUEUES:
             raise ValidationError(
-                "The queue `scheduler` is the service's own; choose another.", code="reserved"
+                f"The queue `{name}` is the service's own; choose another.", code="reserved"
             )
         return name
 
     def quick(self, data: Any) -> Any:
-        is_name = type(data) is str and _QUEUE.fullmatch(data) and data != "scheduler"
+        is_name = type(data) is str and _QUEUE.fullmatch(data) and data not in _OWN_QUEUES
         return data if is_name else SLOW
 
 
 class TagsField(serializers.ListField):
     """Up to 20 different strings."""
+
+    class Meta:
+        swagger_schema_fields = {"uniqueItems": True}
 
     child = StrictCharField(max_length=64)
 
@@ -178,6 +190,13 @@ class TagsField(serializers.ListField):
             return SLOW
         tags = [self.child.quick(tag) for tag in data]
         return tags if len({*tags, SLOW}) > len(tags) else SLOW
+
+
+class OperationField(StrictCharField):
+    """What to run; whether there is such an operation is the template's matter."""
+
+    class Meta:
+        swagger_schema_fields = {"format": "operation"}
 
 
 class ArgumentsField(serializers.JSONField):
@@ -213,6 +232,8 @@ def _close_name(name: str, known: tuple[str, ...]) -> str | None:
 
 class StrictSerializerMixin(serializers.Serializer):
     """Refuses, by name, fields that a request may not set and fields that do not exist."""
+
+    is_strict = True
 
     def to_internal_value(self, data: Any) -> Any:
         refused = self._refused(data) if isinstance(data, dict) else {}

@@ -5,9 +5,9 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 from typing import Any
+from uuid import UUID
 
 from django import forms
-from django.core.exceptions import ValidationError as FormError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django_filters import rest_framework as filters
@@ -15,12 +15,21 @@ from rest_framework.request import Request
 from rest_framework.serializers import ErrorDetail
 from rest_framework.views import APIView
 
+from access_app.principals import DEFAULT_PROJECT
 from scheduler_service.errors import QueryError
-from tasks_app import queries
-from tasks_app.fields import InvalidInstantError, parse_instant
+from tasks_app import batch_ids, queries
+from tasks_app.fields import INSTANT_SCHEMA
 from tasks_app.ids import CLOCKS_DIFFER, first_id
 from tasks_app.lifecycle import TERMINAL, Status
 from tasks_app.models import Task
+from tasks_app.query_fields import (
+    MOST_IDS,
+    IdsFormField,
+    InstantFormField,
+    IntegerFormField,
+    StatusFormField,
+    UUIDFormField,
+)
 
 
 def check_parameters(given: QueryDict, known: Iterable[str], repeatable: Iterable[str] = ()) -> None:
@@ -29,55 +38,32 @@ def check_parameters(given: QueryDict, known: Iterable[str], repeatable: Iterabl
     faults: dict[str, list[ErrorDetail]] = {}
     for name, values in given.lists():
         if name not in known:
-            message = f"There is no such parameter; use only: {', '.join(known)}."
+            advice = f"use only: {', '.join(known)}" if known else "this address takes none"
+            message = f"There is no such parameter; {advice}."
             faults[name] = [ErrorDetail(message, code="unknown_parameter")]
         elif len(values) > 1 and name not in repeatable:
             faults[name] = [ErrorDetail("Give this parameter once.", code="repeated")]
-        elif not all(values):
+        elif not all(value.strip() for value in values):
             faults[name] = [ErrorDetail("Give this parameter a value or leave it out.", code="blank")]
     if faults:
         raise QueryError(faults)
 
 
-class InstantFormField(forms.Field):
-    """A time with its offset, as in requests' bodies."""
-
-    def to_python(self, value: str | None) -> datetime | None:
-        if not value:
-            return None
-        try:
-            # An unescaped + of an offset arrives as a space.
-            return parse_instant(value.replace(" ", "+"))
-        except InvalidInstantError as error:
-            raise FormError(str(error), code=error.code) from None
-
-
-class CommaListWidget(forms.Widget):
-    """Values from a repeated parameter, each of which may hold several between commas."""
-
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
-        return [part.strip() for text in data.getlist(name) for part in text.split(",")]
-
-
-class StatusFormField(forms.MultipleChoiceField):
-    """Statuses."""
-
-    widget = CommaListWidget
+def list_of(words: list[str]) -> dict[str, Any]:
+    """For the API's document: one or several of these words, between commas."""
+    items = {"type": "string", "enum": words}
+    return {"type": "array", "items": items, "collectionFormat": "csv", "minItems": 1}
 
 
 class InstantFilter(filters.Filter):
     field_class = InstantFormField
-    schema = {"type": "string", "format": "date-time"}
+    schema = {"type": "string", **INSTANT_SCHEMA}
 
 
 class StatusFilter(filters.Filter):
     field_class = StatusFormField
     is_repeatable = True
-    schema = {
-        "type": "array",
-        "items": {"type": "string", "enum": [s.value for s in Status]},
-        "collectionFormat": "csv",
-    }
+    schema = list_of([s.value for s in Status])
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=[(s.value, s.value) for s in Status], **kwargs)
@@ -85,6 +71,23 @@ class StatusFilter(filters.Filter):
     def filter(self, queryset: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
         """One condition each, not IN: the statuses of unfinished tasks lie in different partial indexes."""
         return queryset.filter(reduce(or_, (Q(status=one) for one in value))) if value else queryset
+
+
+class IdsFilter(filters.Filter):
+    """Rows by their ids; those that no row has are left out."""
+
+    field_class = IdsFormField
+    is_repeatable = True
+    schema = {
+        "type": "array",
+        "items": {"type": "string", "format": "uuid"},
+        "collectionFormat": "csv",
+        "minItems": 1,
+        "maxItems": MOST_IDS,
+    }
+
+    def filter(self, queryset: QuerySet[Any], value: set[UUID]) -> QuerySet[Any]:
+        return queryset.filter(pk__in=value) if value else queryset
 
 
 class CreatedFilter(InstantFilter):
@@ -107,17 +110,38 @@ class CreatedFilter(InstantFilter):
             return Q()
 
 
+class BatchFilter(filters.Filter):
+    """A batch, and with it a bound on the ids: no index knows the tasks of a batch, its id does."""
+
+    field_class = UUIDFormField
+    schema = {"type": "string", "format": "uuid"}
+
+    def filter(self, queryset: QuerySet[Any], value: UUID | None) -> QuerySet[Any]:
+        return queryset if value is None else super().filter(queryset, value).filter(self.of_ids(value))
+
+    def of_ids(self, value: UUID) -> Q:
+        """The bound on the ids."""
+        ids = batch_ids.range_of(value)
+        return Q(pk__range=ids) if ids else Q(pk__in=[])
+
+
 class TextFilter(filters.CharFilter):
-    schema = {"type": "string"}
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+        self.schema = {"type": "string", "minLength": 1, "maxLength": max_length, "pattern": r"\S"}
 
 
-class UUIDFilter(filters.UUIDFilter):
+class UUIDFilter(filters.Filter):
+    field_class = UUIDFormField
     schema = {"type": "string", "format": "uuid"}
 
 
 class IntegerFilter(filters.Filter):
-    field_class = forms.IntegerField
-    schema = {"type": "integer"}
+    field_class = IntegerFormField
+
+    def __init__(self, *args: Any, min_value: int, max_value: int, **kwargs: Any) -> None:
+        super().__init__(*args, min_value=min_value, max_value=max_value, **kwargs)
+        self.schema = {"type": "integer", "minimum": min_value, "maximum": max_value}
 
 
 class StrictFilterBackend(filters.DjangoFilterBackend):
@@ -158,12 +182,16 @@ def _faults(form: forms.Form) -> dict[str, list[ErrorDetail]]:
     }
 
 
-_BOUNDS = ("created_after", "created_before", "finished_before")
+_BOUNDS = ("created_after", "created_before", "finished_before", "batch_id")
 
 
 class TaskFilterSet(filters.FilterSet):
     """Filters of GET /tasks/."""
 
+    ids = IdsFilter(
+        help_text=f"Tasks with these ids, at most {MOST_IDS}, repeated or between commas. Ids that no task has are "
+        "left out: compare."
+    )
     status = StatusFilter(help_text="One or several statuses, repeated or between commas.")
     queue = TextFilter(max_length=64, help_text="The queue's exact name.")
     operation = TextFilter(max_length=200, help_text="The exact operation; write + as %2B.")
@@ -180,6 +208,7 @@ class TaskFilterSet(filters.FilterSet):
     created_before = CreatedFilter("created_at", "lt", help_text="Created before this time.")
     finished_after = InstantFilter("finished_at", "gte", help_text="Finished at this time or later.")
     finished_before = CreatedFilter("finished_at", "lt", help_text="Finished before this time.")
+    batch_id = BatchFilter(help_text="Tasks that came in this batch request.")
 
     class Meta:
         model = Task
@@ -190,17 +219,36 @@ class TaskFilterSet(filters.FilterSet):
     @property
     def given(self) -> dict[str, Any]:
         """The filters that the request has, by their names."""
-        return {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "", [])}
+        return {
+            name: value
+            for name, value in self.form.cleaned_data.items()
+            if value not in (None, "", [], set())
+        }
 
-    def walked(self) -> QuerySet[Task] | None:
-        """The tasks among which those that are asked for have to be searched; None where an index knows them."""
+    @property
+    def is_in_project_only(self) -> bool:
+        """Whether the tasks that are asked for are all of a project's, or a range of them by their ids."""
+        return self.given.keys() <= self._ANSWERED_BY_IDS
+
+    @property
+    def is_in_few(self) -> bool:
+        """Whether an index knows a few tasks among which those that are asked for are."""
+        return not self.given.keys().isdisjoint(("task_schedule", "ids"))
+
+    def walked(self, project_id: int) -> QuerySet[Task] | None:
+        """The tasks among which those that are asked for have to be searched; None where an index knows them.
+
+        Those of the default project, which has no index, have to be searched among all.
+        """
         given = self.given
+        tasks = Task.objects.all() if project_id == DEFAULT_PROJECT else queries.of_project(project_id)
+        if self.is_in_project_only:
+            return self.filter_queryset(tasks)
         statuses = set(given.get("status", ()))
         is_unfinished = bool(statuses) and not statuses & TERMINAL
-        if given.keys() <= self._ANSWERED_BY_IDS or "task_schedule" in given or is_unfinished:
+        if self.is_in_few or is_unfinished:
             return None
-        bounds = (self.filters[name].of_ids(given[name]) for name in _BOUNDS if name in given)
-        return queries.all_tasks().filter(*bounds)
+        return tasks.filter(*(self.filters[name].of_ids(given[name]) for name in _BOUNDS if name in given))
 
     def filter_tag(self, queryset: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:
         return queries.with_tag(queryset, value)

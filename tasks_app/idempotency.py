@@ -15,6 +15,7 @@ from pathlib import Path
 from django.db import connection, transaction
 from django.db.models.functions import Length
 
+from access_app.principals import DEFAULT_PROJECT
 from tasks_app import keylocks, sql
 from tasks_app.models import IdempotencyKey
 
@@ -27,10 +28,11 @@ _FASTEST = 1
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A client's key; the same text is another key at another endpoint."""
+    """A client's key; the same text is another key at another endpoint, and in another project."""
 
     endpoint: str
     text: str
+    project_id: int = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Kept:
 
 def find(key: Key) -> Kept | None:
     """The answer that is kept for this key."""
-    rows = IdempotencyKey.objects.filter(endpoint=key.endpoint, key=key.text)
+    rows = IdempotencyKey.objects.filter(project_id=key.project_id, endpoint=key.endpoint, key=key.text)
     row = rows.values_list("fingerprint", "status_code", "answer", "location").first()
     return Kept(row[0], row[1], zlib.decompress(row[2]), row[3]) if row else None
 
@@ -69,6 +71,7 @@ def hold(key: Key) -> Iterator[bool]:
 def keep(key: Key, answer: Kept, now: datetime | None = None) -> None:
     """Write an answer, in the transaction that created what it names."""
     IdempotencyKey.objects.create(
+        project_id=key.project_id,
         endpoint=key.endpoint,
         key=key.text,
         fingerprint=answer.fingerprint,
@@ -110,5 +113,8 @@ def _number(key: Key) -> int:
     # Locks have numbers of 64 bits. Should two keys ever share one, one of them is told to come again. The database
     # is a part of it for SQLite's sake, where several may lie in one folder.
     name = connection.settings_dict["NAME"]
-    digest = hashlib.sha256(f"idempotency\0{name}\0{key.endpoint}\0{key.text}".encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
+    text = f"idempotency\0{name}\0{key.endpoint}\0{key.text}"
+    # Without the default project's: a process of a version that knew no projects takes the same lock.
+    if key.project_id != DEFAULT_PROJECT:
+        text += f"\0{key.project_id}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)

@@ -1,5 +1,6 @@
 """Identifiers of tasks and schedules."""
 
+import re
 import uuid
 from datetime import datetime, timedelta
 
@@ -10,6 +11,14 @@ import uuid_utils.compat
 def new_id() -> uuid.UUID:
     """A time-ordered UUID (RFC 9562, version 7), monotonic within a process: creation order is id order."""
     return uuid_utils.compat.uuid7()
+
+
+_SPELLED = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+
+
+def read_id(text: str) -> uuid.UUID | None:
+    """The id that a client wrote as it is answered; None for anything else, also what `UUID()` would take."""
+    return uuid.UUID(text) if _SPELLED.fullmatch(text) else None
 
 
 def from_text(text: str) -> uuid.UUID:
@@ -38,6 +47,14 @@ def first_id(moment: datetime) -> uuid.UUID:
     """The id before which none lies that was made at this moment or later."""
     milliseconds = int(moment.timestamp() * 1000)
     return uuid.UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
+
+
+def blurred(made: uuid.UUID, *, is_first: bool) -> uuid.UUID:
+    """The first or last UUID that differs from a `new_id` in random bits only: a place in their order, but no id."""
+    return uuid.UUID(int=made.int & ~_RANDOM if is_first else made.int | _RANDOM)
+
+
+_RANDOM = 2**32 - 1
 
 
 def new_id_text() -> str:

@@ -32,6 +32,9 @@ NEW = {
     "task_schedule": "uuid",
     "retry_of": "uuid",
     "unique_key": "text",
+    "project_id": "integer",
+    "batch_id": "uuid",
+    "callback_url": "text",
 }
 _INSERT = (
     "INSERT INTO tasks_task ({names}, attempt, crashes, fence, worker) SELECT n.*, 0, 0, 0, '' FROM ({new}) n"

@@ -5,6 +5,7 @@ from enum import StrEnum
 from django.db import models
 from django.db.models import F, Q
 
+from access_app.principals import DEFAULT_PROJECT
 from tasks_app.ids import new_id
 from tasks_app.lifecycle import TERMINAL, WAITING, Curve, Outcome, Status
 
@@ -51,6 +52,12 @@ class Task(models.Model):
     retry_of = models.UUIDField(null=True)
     unique_key = models.CharField(max_length=200, null=True)
 
+    # No foreign key: it would be checked for each new task, and projects with tasks are never deleted.
+    project_id = models.IntegerField(default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT)
+    # `batch_ids`: it says where the ids of its tasks lie, so that it needs no index, for which every update would pay.
+    batch_id = models.UUIDField(null=True)
+    callback_url = models.TextField(null=True)
+
     class Meta:
         db_table = "tasks_task"
         constraints = [
@@ -75,10 +82,10 @@ class Task(models.Model):
             models.CheckConstraint(
                 name="task_backoff_known", condition=Q(retry_backoff__in=[c.value for c in Curve])
             ),
-            # At most one unfinished task per key. Tasks without a key never enter this index.
+            # At most one unfinished task per project and key. Tasks without a key never enter this index.
             models.UniqueConstraint(
-                fields=["unique_key"],
-                name="task_unique_key",
+                fields=["project_id", "unique_key"],
+                name="task_unique_key_of_project",
                 condition=Q(unique_key__isnull=False, status__in=sorted(set(Status) - TERMINAL)),
             ),
         ]
@@ -98,6 +105,10 @@ class Task(models.Model):
             models.Index("status", "finished_at", name="task_prune", condition=Q(finished_at__isnull=False)),
             models.Index(
                 "task_schedule", "task_id", name="task_of_schedule", condition=Q(task_schedule__isnull=False)
+            ),
+            # The lists of a project. The default one has the primary key: where there is no other, nobody pays.
+            models.Index(
+                "project_id", "task_id", name="task_of_project", condition=~Q(project_id=DEFAULT_PROJECT)
             ),
             # An overlap policy asks for a schedule's unfinished tasks; its finished ones may be millions.
             models.Index(
@@ -141,12 +152,43 @@ class Attempt(models.Model):
         return f"attempt {self.number} of {self.task_id}"
 
 
+class Callback(models.Model):
+    """That somebody is to be told of a task's end.
+
+    The trigger of `guards` writes the first row in the transaction in which a task with a `callback_url` ends; until
+    `delivery_task_id` is there, no task has been made that tells it.
+    """
+
+    # No database constraints, as for an attempt.
+    task = models.ForeignKey(
+        Task, models.DO_NOTHING, related_name="callbacks", db_constraint=False, db_index=False
+    )
+    number = models.IntegerField(default=0)  # 0: of the task's end; above: a delivery was repeated
+    project_id = models.IntegerField(default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT)
+    ended_at = models.DateTimeField()
+    delivery_task_id = models.UUIDField(null=True)
+
+    class Meta:
+        db_table = "tasks_callback"
+        constraints = [
+            # One delivery per end, whoever writes. Also the index that finds a task's deliveries.
+            models.UniqueConstraint(fields=["task", "number"], name="callback_once"),
+        ]
+        indexes = [
+            models.Index("id", name="callback_undelivered", condition=Q(delivery_task_id__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"callback {self.number} of {self.task_id}"
+
+
 class IdempotencyKey(models.Model):
     """A request that was answered, by the client's `Idempotency-Key`: the answer is given again for the same one.
 
     Written in the transaction that creates what the answer names; it outlives those rows.
     """
 
+    project_id = models.IntegerField(default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT)
     key = models.CharField(max_length=255)
     endpoint = models.CharField(max_length=100)
     fingerprint = models.CharField(max_length=64)
@@ -157,7 +199,11 @@ class IdempotencyKey(models.Model):
 
     class Meta:
         db_table = "tasks_idempotencykey"
-        constraints = [models.UniqueConstraint(fields=["endpoint", "key"], name="idempotency_key_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project_id", "endpoint", "key"], name="idempotency_key_once_per_project"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.key}"

@@ -5,7 +5,7 @@ pages shift nothing, and any number of rows may share a value.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,7 +21,9 @@ from rest_framework.serializers import ErrorDetail
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
+from access_app.principals import DEFAULT_PROJECT, project_of
 from scheduler_service.errors import QueryError
+from tasks_app.ids import blurred
 
 STRETCHES = (1_000, 100_000)
 """How many rows one page looks at: few first, since most filters hit often, then as many as take some tens of ms."""
@@ -54,10 +56,14 @@ class KeysetPagination(BasePagination):
     `{"-created_at": "-pk", "run_at": "run_at"}`; the first is the default. The column `pk` orders by the
     primary key alone. An ordering by a nullable column lists only the rows that have a value there.
 
-    Two methods of a view keep pages of large tables cheap. `walked` gives the rows among which those of the list have
+    A cursor holds in the project that it was made in.
+
+    Four methods of a view keep pages of large tables cheap. `walked` gives the rows among which those of the list have
     to be searched in the order of the primary key, None where an index knows them: a page then looks at a stretch of
     them only, and may have fewer rows than asked for, or none, with a `next` that goes on behind it. `parts` parts a
-    list into several, each of which an index has in the order of that column.
+    list into several, each of which an index has in the order of that column. `glance` gives a check of whether a row
+    of `walked` is in the list where nearly all are, else None: if the next ones pass it, they are the page. `leading`
+    gives columns that all rows of the list have alike and that stand before the primary key in the index to be read.
     """
 
     page_size = 50
@@ -82,15 +88,23 @@ class KeysetPagination(BasePagination):
         self.field, self.is_descending = column.lstrip("-"), column.startswith("-")
         # A cursor holds a place in one list only; the salt makes it worthless for another list or ordering.
         self.salt = f"cursor:{queryset.model._meta.label}:{self.ordering}"
+        if (project_id := project_of(request)) != DEFAULT_PROJECT:
+            self.salt += f":{project_id}"
+        self.leading: tuple[str, ...] = getattr(view, "leading", tuple)()
         self._read(queryset, self._cursor(request), self._page_size(request), view)
         return self.page
 
     def _read(self, queryset: QuerySet[Any], cursor: Cursor | None, size: int, view: Any) -> None:
         is_backward = cursor is not None and cursor.is_backward
         walked = view.walked() if self.field == "pk" and hasattr(view, "walked") else None
+        rows: list[Any] | None
         edge: _Edge | None = None
         if walked is not None:
-            rows, edge = self._walk(queryset, walked, cursor, size + 1)
+            is_listed = view.glance() if hasattr(view, "glance") else None
+            with _in_index_order(is_needed=bool(self.leading)):
+                rows = self._glance(walked, cursor, size + 1, is_listed)
+                if rows is None:
+                    rows, edge = self._walk(queryset, walked, cursor, size + 1)
         else:
             parts = view.parts(queryset, self.field) if hasattr(view, "parts") else [queryset]
             with _in_time(is_limited=self.field != "pk"):
@@ -121,6 +135,19 @@ class KeysetPagination(BasePagination):
         rows = (row for rows in found for row in rows)
         return sorted(rows, key=lambda row: (getattr(row, self.field), row.pk), reverse=is_reversed)[:limit]
 
+    def _glance(
+        self,
+        walked: QuerySet[Any],
+        cursor: Cursor | None,
+        limit: int,
+        is_listed: Callable[[Any], bool] | None,
+    ) -> list[Any] | None:
+        """The next rows of `walked`, if all are of the list."""
+        if is_listed is None:
+            return None
+        rows = list(self._ordered(walked, cursor, cursor is not None and cursor.is_backward)[:limit])
+        return rows if all(map(is_listed, rows)) else None
+
     def _walk(
         self, queryset: QuerySet[Any], walked: QuerySet[Any], cursor: Cursor | None, limit: int
     ) -> tuple[list[Any], _Edge | None]:
@@ -132,6 +159,8 @@ class KeysetPagination(BasePagination):
             edge = next(iter(ahead[stretch - 1 : stretch]), None)
             part = self._ordered(queryset, cursor, is_backward)
             if edge is not None:
+                # It may be a row of another project, whose id a cursor must not give away.
+                edge = blurred(edge, is_first=self.is_descending != is_backward)
                 part = part.filter(**{"pk__gte" if self.is_descending != is_backward else "pk__lte": edge})
             rows += part[: limit - len(rows)]
             if edge is None or len(rows) == limit:
@@ -142,7 +171,7 @@ class KeysetPagination(BasePagination):
     def _ordered(self, queryset: QuerySet[Any], cursor: Cursor | None, is_backward: bool) -> QuerySet[Any]:
         sign = "-" if self.is_descending != is_backward else ""
         if self.field == "pk":
-            queryset = queryset.order_by(f"{sign}pk")
+            queryset = queryset.order_by(*(f"{sign}{name}" for name in (*self.leading, "pk")))
         else:
             queryset = queryset.filter(**{f"{self.field}__isnull": False})
             queryset = queryset.order_by(f"{sign}{self.field}", f"{sign}pk")
@@ -206,7 +235,9 @@ class KeysetPagination(BasePagination):
         size = {"type": "integer", "minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
         return [
             _parameter(
-                "cursor", "The place to go on from: take it from `next` or `previous`.", {"type": "string"}
+                "cursor",
+                "The place to go on from: take it from `next` or `previous`.",
+                {"type": "string", "minLength": 1, "format": "cursor"},
             ),
             _parameter("page_size", "How many at most.", size),
             _parameter(
@@ -215,6 +246,17 @@ class KeysetPagination(BasePagination):
                 {"type": "string", "enum": orderings, "default": orderings[0]},
             ),
         ]
+
+
+@contextmanager
+def _in_index_order(*, is_needed: bool) -> Iterator[None]:
+    """Keep PostgreSQL from sorting all rows of who has many, as it does while it has no statistics."""
+    if not is_needed or connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+        yield
 
 
 @contextmanager

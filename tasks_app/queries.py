@@ -1,24 +1,46 @@
 """The reads that HTTP, health and admin share. They change nothing, and none of them counts a table."""
 
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BooleanField, QuerySet
+from django.db.models import BooleanField, Case, QuerySet, When
 from django.db.models.expressions import RawSQL
 
+from access_app.principals import DEFAULT_PROJECT
 from tasks_app.lifecycle import Status
 from tasks_app.models import Attempt, Task
 
 
-def all_tasks() -> QuerySet[Task]:
-    """Every task, in no order."""
-    return Task.objects.all()
+def of_project(project_id: int) -> QuerySet[Task]:
+    """The tasks of a project, in no order."""
+    if project_id == DEFAULT_PROJECT:
+        # Most tasks are its own. Of a plain condition PostgreSQL expects one in 200 as long as it has no statistics,
+        # and sorts the whole table; of this one it expects every second.
+        return Task.objects.filter(Case(When(project_id=DEFAULT_PROJECT, then=True), default=False))
+    # The words of the partial index, which SQLite needs.
+    others = Task.objects.exclude(project_id=DEFAULT_PROJECT)
+    if connection.vendor != "postgresql":
+        return others.filter(project_id=project_id)
+    # An array of one, so that PostgreSQL does not take an order by project and id for one by id: it would walk past
+    # the tasks of all others.
+    is_own = RawSQL("tasks_task.project_id = ANY(%s)", [[project_id]], output_field=BooleanField())
+    return others.filter(is_own)
 
 
-def find(task_id: UUID) -> Task | None:
-    """The task with this id."""
-    return Task.objects.filter(task_id=task_id).first()
+def count_waiting(project_id: int, most: int) -> int:
+    """How many tasks of a project wait to be run, counted as far as one beyond `most`."""
+    ours = Task.objects.filter(project_id=project_id)
+    # In two parts, as the partial indexes have them.
+    pending = ours.filter(status=Status.PENDING)[: most + 1].count()
+    later = ours.filter(status__in=[Status.SCHEDULED, Status.RETRY])[: most + 1 - pending].count()
+    return pending + later
+
+
+def find(task_id: UUID, project_id: int) -> Task | None:
+    """The task of a project with this id."""
+    return Task.objects.filter(task_id=task_id, project_id=project_id).first()
 
 
 def with_tag(tasks: QuerySet[Task], tag: str) -> QuerySet[Task]:
@@ -47,7 +69,7 @@ def _running(task: Task) -> Attempt:
 
 # The claim's index is sorted by queue and priority, then run_at: one look into it for each pair of these costs
 # nothing, however many tasks wait, while the earliest run_at of all would have to be searched for among them.
-_OLDEST_PENDING = """
+_PENDING = """
 WITH RECURSIVE queues(name) AS (
     SELECT min(queue) FROM tasks_task WHERE status = 'PENDING'
     UNION ALL
@@ -55,24 +77,72 @@ WITH RECURSIVE queues(name) AS (
     FROM queues WHERE name IS NOT NULL
 ), levels(priority) AS (SELECT 0 UNION ALL SELECT priority + 1 FROM levels WHERE priority < 9)
 SELECT min((
-    SELECT run_at FROM tasks_task t
+    SELECT {moment} FROM tasks_task t
     WHERE t.queue = name AND t.priority = levels.priority AND t.status = 'PENDING'
     ORDER BY t.queue, t.priority, t.run_at LIMIT 1
 )) FROM queues CROSS JOIN levels WHERE name IS NOT NULL
 """
+# The statuses are spelled as in the partial indexes: SQLite uses those for their own words only.
+_NOT_PROMOTED = """
+SELECT {moment} FROM tasks_task t WHERE t.status IN ('SCHEDULED', 'RETRY') ORDER BY t.run_at LIMIT 1
+"""
+# A client may ask for a time that is over, and a tick is late with what was missed: nobody could claim those before
+# they were there.
+_WAITS_SINCE = {"postgresql": "greatest(t.run_at, t.created_at)", "sqlite": "max(t.run_at, t.created_at)"}
+
+MOST_RUNNING = 5_000
+"""As many running tasks are looked at for the latest claim, the youngest tasks first."""
+# An ending is one more row of attempts, so that their newest are those of the latest endings.
+_CLAIMS = f"""
+SELECT max(started_at), max(lease_expires_at) FROM (
+    SELECT started_at, lease_expires_at FROM tasks_task WHERE status = 'STARTED'
+    ORDER BY task_id DESC LIMIT {MOST_RUNNING}
+) running
+UNION ALL
+SELECT max(started_at), NULL FROM (SELECT started_at FROM tasks_attempt ORDER BY id DESC LIMIT 100) ended
+"""  # noqa: S608 - constant text
+
+
+class Claims(NamedTuple):
+    """What the table says of the workers."""
+
+    latest_at: datetime | None
+    """When the latest task was claimed that runs now, or whose attempt was among the last hundred to end."""
+    leased_until: datetime | None
+    """Until when a worker holds a task."""
 
 
 def oldest_due_at() -> datetime | None:
     """The earliest `run_at` of the tasks that wait: in the past if work is late. None if nothing waits."""
-    # The same words as in the partial index of promotion, or the planner would not use it.
-    later = Task.objects.filter(status__in=[Status.SCHEDULED, Status.RETRY]).order_by("run_at")
-    moments = [_oldest_pending(), later.values_list("run_at", flat=True).first()]
+    return _earliest("t.run_at")
+
+
+def waiting_since() -> datetime | None:
+    """Since when the tasks wait that are first in their queues: since their `run_at`, or since they are there."""
+    return _earliest(_WAITS_SINCE[connection.vendor])
+
+
+def claims() -> Claims:
+    """When tasks were claimed last. Costs the same however many wait, run or have ended."""
+    running, ended = _rows(_CLAIMS)
+    moments = [moment for moment in (_moment(running[0]), _moment(ended[0])) if moment]
+    return Claims(max(moments, default=None), _moment(running[1]))
+
+
+def _earliest(moment: str) -> datetime | None:
+    found = [_rows(text.format(moment=moment)) for text in (_PENDING, _NOT_PROMOTED)]
+    moments = [_moment(row[0]) for rows in found for row in rows]
     return min((moment for moment in moments if moment), default=None)
 
 
-def _oldest_pending() -> datetime | None:
+def _rows(statement: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(_OLDEST_PENDING)
-        moment: datetime | str | None = cursor.fetchone()[0]
-    # SQLite keeps times as texts, in UTC.
-    return datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
+        cursor.execute(statement)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    # SQLite keeps times as texts, in UTC; those of a column itself are read as times without a zone.
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from access_app.principals import DEFAULT_PROJECT
 from tasks_app.ids import new_id
 from tasks_app.lifecycle import Backoff, Outcome, Status
 
@@ -31,7 +32,10 @@ class NewTask:
     retry_of: UUID | None = None
     backoff: Backoff = field(default_factory=Backoff)
     unique_key: str | None = None
-    """At most one unfinished task has it."""
+    """At most one unfinished task of the project has it."""
+    project_id: int = DEFAULT_PROJECT
+    batch_id: UUID | None = None
+    callback_url: str | None = None
     task_id: UUID = field(default_factory=new_id)
 
 
@@ -73,6 +77,9 @@ class TaskRow(NamedTuple):
     task_schedule: UUID | str | None = None
     retry_of: UUID | None = None
     unique_key: None = None
+    project_id: int = DEFAULT_PROJECT
+    batch_id: UUID | None = None
+    callback_url: str | None = None
 
 
 # Claims and endings are tuples, because thousands of them are made in a second: a frozen dataclass takes four times
@@ -94,6 +101,10 @@ class Claim(NamedTuple):
     """Seconds from the claim until `expires_at`, by the database's clock."""
     others_wait: bool | None = None
     """Whether tasks waited in the queue that this claim has not taken; None: unknown."""
+    waited: float | None = None
+    """Seconds from `run_at` until the claim, by the database's clock; None: unknown."""
+    is_told: bool = False
+    """Whether somebody is to be told of the task's end."""
 
 
 class Ending(NamedTuple):

@@ -11,6 +11,7 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access_app.principals import project_of
 from scheduler_service.errors import Conflict
 from scheduler_service.json import StrictJSONRenderer, body_digest
 from tasks_app import idempotency
@@ -18,7 +19,9 @@ from tasks_app.idempotency import Kept, Key
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-_PRINTABLE = re.compile(r"[ -~]{1,255}")
+PATTERN = "^[!-~]([ -~]{0,253}[!-~])?$"
+"""What the header's value looks like: printable ASCII; spaces around it are none of it."""
+_PRINTABLE = re.compile(PATTERN)
 
 Write = Callable[[], Response]
 
@@ -91,7 +94,7 @@ def _key(request: Request, endpoint: str) -> Key | None:
         return None
     if not _PRINTABLE.fullmatch(text.strip()):
         raise InvalidIdempotencyKey
-    return Key(endpoint, text.strip())
+    return Key(endpoint, text.strip(), project_of(request))
 
 
 def _fingerprint(request: Request) -> str:

@@ -43,6 +43,9 @@ def new_row(new: NewTask) -> Task:
         "retry_base_seconds": new.backoff.base_seconds,
         "retry_cap_seconds": new.backoff.cap_seconds,
         "unique_key": new.unique_key,
+        "project_id": new.project_id,
+        "batch_id": new.batch_id,
+        "callback_url": new.callback_url,
     }
     return task
 
@@ -98,7 +101,7 @@ def columns(task: Task) -> Row:
 def claim_from(row: sql.Row) -> Claim:
     """The claim in a row that `sql.claim` answered."""
     task_id, fence, queue, operation, arguments, attempt, most, timeout, base, cap, curve = row[:11]
-    expires_in, others_wait = row[11:13]
+    expires_in, others_wait, is_told, waited = row[11:15]
     return Claim(
         task_id if isinstance(task_id, UUID) else from_text(task_id),
         fence,
@@ -111,6 +114,8 @@ def claim_from(row: sql.Row) -> Claim:
         _backoff(base, cap, curve),
         None if expires_in is None else float(expires_in),
         others_wait,
+        waited,
+        bool(is_told),
     )
 
 

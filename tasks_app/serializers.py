@@ -12,6 +12,7 @@ from tasks_app import queries
 from tasks_app.defaults import backoff_of
 from tasks_app.examples import NEW_TASK, TASK
 from tasks_app.fields import (
+    ArgumentsField,
     InstantField,
     StrictCharField,
     StrictChoiceField,
@@ -31,11 +32,19 @@ _WAITS = {"base_seconds": "retry_base_seconds", "cap_seconds": "retry_cap_second
 
 ERROR_SCHEMA = {
     "type": "object",
+    "title": "Failure",
     "description": "Why the task or attempt failed; null if it did not.",
-    "additionalProperties": True,
+    "properties": {
+        "code": {"type": "string", "description": "For programs."},
+        "message": {"type": "string", "description": "For people."},
+        "traceback": {
+            "type": "string",
+            "description": "null if the message says it all.",
+            "x-nullable": True,
+        },
+    },
+    "required": ["code", "message", "traceback"],
 }
-
-
 PROGRESS_SCHEMA = {
     "type": "object",
     "description": "What the operation last said of its latest attempt, about once a second; null: nothing.",
@@ -45,13 +54,6 @@ PROGRESS_SCHEMA = {
         "note": {"type": "string"},
     },
 }
-
-
-class AnyJSONField(serializers.JSONField):
-    """Any JSON value."""
-
-    class Meta:
-        swagger_schema_fields = {"type": "object", "description": "Any JSON value."}
 
 
 class ProgressField(serializers.JSONField):
@@ -137,12 +139,15 @@ class TaskSerializer(NewTaskSerializer):
 
     task_id = serializers.UUIDField(read_only=True)
     status = serializers.ChoiceField([s.value for s in Status], read_only=True)
-    result = AnyJSONField(read_only=True, allow_null=True)
+    result = serializers.JSONField(read_only=True, allow_null=True)
     error = ErrorField(read_only=True, allow_null=True)
     progress = ProgressField(read_only=True, allow_null=True)
     attempt = serializers.IntegerField(read_only=True, help_text="The number of the latest attempt; 0: none.")
     task_schedule = serializers.UUIDField(
         read_only=True, allow_null=True, help_text="The task schedule that created it."
+    )
+    batch_id = serializers.UUIDField(
+        read_only=True, allow_null=True, help_text="The batch that it came in; null: none."
     )
     retry_of = serializers.UUIDField(read_only=True, allow_null=True, help_text="The task that it repeats.")
     created_at = InstantField(read_only=True)
@@ -154,7 +159,7 @@ class TaskSerializer(NewTaskSerializer):
 
     class Meta:
         ref_name = "Task"
-        swagger_schema_fields = {"example": TASK}
+        swagger_schema_fields = {"example": TASK, "required": [*TASK]}
 
     def get_fields(self) -> dict[str, serializers.Field]:
         fields = super().get_fields()
@@ -194,6 +199,7 @@ class TaskDetailSerializer(TaskSerializer):
 
     class Meta:
         ref_name = "TaskDetail"
+        swagger_schema_fields = {"required": [*TASK, "attempts"]}
 
     def to_representation(self, instance: Task) -> dict[str, Any]:
         attempts = AttemptSerializer(queries.attempts_of(instance), many=True).data
@@ -228,6 +234,6 @@ class OperationSerializer(serializers.Serializer):
     class Meta:
         ref_name = "Operation"
 
-    @swagger_serializer_method(serializers.DictField())
+    @swagger_serializer_method(ArgumentsField())
     def get_arguments_schema(self, operation: Operation) -> dict[str, Any]:
         return operation.arguments_schema()

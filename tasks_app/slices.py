@@ -35,6 +35,7 @@ class Running:
             operation=claim.operation,
             is_cancelled=self.is_cancelled,
             report=self.note_progress,
+            queue=claim.queue,
         )
 
     def is_cancelled(self) -> bool:

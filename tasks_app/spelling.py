@@ -37,7 +37,7 @@ def spell_all(tasks: Sequence[Task], **others: Any) -> Spelled:
 
 
 def spell_alike(new: Alike) -> Spelled:
-    """As `spell_all` without faults, of stored tasks that are kept by columns."""
+    """As `spell_all` of a batch without faults, of stored tasks that are kept by columns."""
     parts: list[Iterable[str]] = []
     alike = ",{"
     for name, label in zip(TASK, _NAMES, strict=True):
@@ -51,7 +51,8 @@ def spell_alike(new: Alike) -> Spelled:
     objects = list(chain.from_iterable(zip(*parts, repeat(alike[:-1] + "}"), strict=False)))
     # The text is half a megabyte: it is joined once, and not cut.
     objects[0] = '{"tasks":[' + objects[0].removeprefix(",")
-    return Spelled("".join([*objects, '],"errors":[]}']))
+    batch_id = _spell(new.same.get("batch_id"))
+    return Spelled("".join([*objects, f'],"errors":[],"batch_id":{batch_id}}}']))
 
 
 def _spell_column(name: str, values: Sequence[Any]) -> Iterable[str]:

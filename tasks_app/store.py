@@ -13,17 +13,36 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
 
-from tasks_app import doorbell, insertion, losses, rows, sql, sweeps, unique_keys
-from tasks_app.lifecycle import TERMINAL, WAITING, Status
-from tasks_app.models import Attempt, Task
+from scheduler_service.config import CALLBACK_QUEUE
+from tasks_app import doorbell, insertion, losses, metering, rows, sql, sweeps, unique_keys, withdrawal
+from tasks_app.callbacks import outbox
+from tasks_app.lifecycle import TERMINAL, Status
+from tasks_app.models import Task
 from tasks_app.records import Alike, Claim, Ending, NewTask, TaskRow
+from tasks_app.withdrawal import PRUNE_SLICE as PRUNE_SLICE
+from tasks_app.withdrawal import cancel as cancel
+from tasks_app.withdrawal import delete as delete
+from tasks_app.withdrawal import delete_all as delete_all
+from tasks_app.withdrawal import prune as prune
 
 SWEEP_SLICE = 1000
 """Rows per transaction of a sweep: small enough that no lock is held long."""
-PRUNE_SLICE = 250
-"""Rows per transaction of a pruning. Deleting writes more than an update does: 1,000 took up to 175 ms."""
+
+
+_REPEATED = (
+    "operation",
+    "arguments",
+    "priority",
+    "queue",
+    "tags",
+    "max_attempts",
+    "timeout_seconds",
+    "task_schedule",
+    "project_id",
+    "callback_url",
+)
+"""What a task that repeats another has of it; its `unique_key` it has not."""
 
 
 def database_now() -> datetime:
@@ -42,9 +61,14 @@ def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
     # One statement is a transaction of its own: BEGIN and COMMIT would be two more ways to the database.
     is_free = all(task.unique_key is None for task in tasks)
     insert = _insert if is_free else _insert_where_free
-    with nullcontext() if is_free and not connection.in_atomic_block else transaction.atomic():
+    # Inside another one it needs no savepoint: what fails it fails the whole.
+    is_alone = is_free and not connection.in_atomic_block
+    with nullcontext() if is_alone else transaction.atomic(savepoint=not is_free):
         others = insert(tasks, now)
         stored = [others.get(task.task_id, task) for task in tasks]
+        metering.created(
+            (task.operation, task.queue, task.status) for task in tasks if task.task_id not in others
+        )
         _ring_after_commit(task.queue for task in stored if task.status == Status.PENDING)
     return stored
 
@@ -56,6 +80,7 @@ def create_alike(new: Alike, now: datetime | None = None) -> Alike:
     else:
         settled = rows.settle_alike(new, now or database_now())
         insertion.insert(rows.rows_of(settled))
+    metering.created_alike(settled)
     pairs = set(zip(settled.column("queue"), settled.column("status"), strict=True))
     _ring_after_commit(queue for queue, status in pairs if status == Status.PENDING)
     return settled
@@ -65,6 +90,7 @@ def lay_down(new: Sequence[TaskRow]) -> None:
     """As `create`, for rows that leave nothing open."""
     if new:
         insertion.insert(new)
+        metering.created((row.operation, row.queue, row.status) for row in new)
         _ring_after_commit(row.queue for row in new if row.status == Status.PENDING)
 
 
@@ -139,49 +165,20 @@ def heartbeat(claims: Sequence[Claim], *, lease_seconds: float, now: datetime | 
     return sql.heartbeat(rows.held(claims), lease_seconds, now) if claims else set()
 
 
-def cancel(task_ids: Iterable[UUID], now: datetime | None = None) -> set[UUID]:
-    """End waiting tasks as CANCELLED and ask running ones to stop; the ids of the tasks that this changed.
+def retry(task_id: UUID, now: datetime | None = None, *, project_id: int | None = None) -> Task | None:
+    """Store a new task like a terminal one, naming it in `retry_of`; None when there is no such terminal task.
 
-    A running task ends as CANCELLED only when its handler heeds the request; a success that wins the race stands.
+    It is of the same project, and of no batch: a batch's id tells where the ids of its tasks lie.
     """
-    moment = now or database_now()
-    chosen = Task.objects.filter(task_id__in=list(task_ids))
-    with transaction.atomic():
-        waiting = _lock(chosen.filter(status__in=WAITING), skip_locked=False)
-        Task.objects.filter(task_id__in=waiting).update(
-            status=Status.CANCELLED, finished_at=moment, cancel_requested_at=moment
-        )
-        running = _lock(chosen.filter(status=Status.STARTED, cancel_requested_at=None), skip_locked=False)
-        Task.objects.filter(task_id__in=running).update(cancel_requested_at=moment)
-    return {*waiting, *running}
-
-
-def delete(task_id: UUID) -> bool:
-    """Remove a task that has not begun; False when it has, or does not exist."""
-    untouched = Task.objects.filter(task_id=task_id, attempt=0, status__in=[Status.SCHEDULED, Status.PENDING])
-    return untouched.delete()[0] == 1
-
-
-def delete_all(task_ids: Iterable[UUID]) -> set[UUID]:
-    """As `delete`, for many; the ids of those that are gone."""
-    untouched = Task.objects.filter(
-        task_id__in=list(task_ids), attempt=0, status__in=[Status.SCHEDULED, Status.PENDING]
-    )
-    with transaction.atomic():
-        ids = _lock(untouched, skip_locked=False)
-        Task.objects.filter(task_id__in=ids).delete()
-    return set(ids)
-
-
-def retry(task_id: UUID, now: datetime | None = None) -> Task | None:
-    """Store a new task like a terminal one, naming it in `retry_of`; None when there is no such terminal task."""
-    old = Task.objects.filter(task_id=task_id, status__in=TERMINAL).first()
+    old = withdrawal.of_project(project_id).filter(task_id=task_id, status__in=TERMINAL).first()
     if old is None:
         return None
-    copied = ("operation", "arguments", "priority", "queue", "tags", "max_attempts", "timeout_seconds")
-    values: dict[str, Any] = {name: getattr(old, name) for name in (*copied, "task_schedule")}
+    values: dict[str, Any] = {name: getattr(old, name) for name in _REPEATED}
     with transaction.atomic():
-        return create([NewTask(**values, backoff=rows.backoff_of(old), retry_of=old.task_id)], now)[0]
+        [task] = create([NewTask(**values, backoff=rows.backoff_of(old), retry_of=old.task_id)], now)
+        if old.queue == CALLBACK_QUEUE:
+            outbox.repeat(old, task.task_id)
+    return task
 
 
 def promote(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
@@ -199,7 +196,9 @@ def next_promotion(since: datetime, until: datetime) -> datetime | None:
 def expire(now: datetime | None = None, limit: int = SWEEP_SLICE) -> int:
     """End waiting tasks as EXPIRED whose `expires_at` has come; how many."""
     error = {"code": "expired", "message": "The task did not start before its expires_at.", "traceback": None}
-    return sweeps.expire(error, limit, now)
+    expired = sweeps.expire(error, limit, now)
+    metering.finished((operation, queue, Status.EXPIRED) for operation, queue in expired)
+    return len(expired)
 
 
 def rescue(
@@ -212,17 +211,9 @@ def rescue(
     moment = now or database_now()
     lost = Task.objects.filter(status=Status.STARTED, lease_expires_at__lt=moment)[:limit]
     endings = [losses.loss_of(task, draw()) for task in lost]
-    return finish(endings, now)
-
-
-def prune(status: Status, before: datetime, limit: int = PRUNE_SLICE) -> int:
-    """Delete terminal tasks of one status that finished before a moment, with their attempts; how many."""
-    with transaction.atomic():
-        old = Task.objects.filter(status=status, finished_at__isnull=False, finished_at__lt=before)
-        ids = _lock(old.order_by("finished_at"), limit=limit)
-        Attempt.objects.filter(task_id__in=ids).delete()
-        Task.objects.filter(task_id__in=ids).delete()
-    return len(ids)
+    won = finish(endings, now)
+    metering.rescued(endings, won)
+    return won
 
 
 def held_by(worker: str) -> list[Claim]:
@@ -279,14 +270,6 @@ def _given(endings: Sequence[Ending]) -> list[dict[str, Any]]:
     # Two of them in one statement would record the attempt twice, and the whole write would be refused.
     first = {(item.claim.task_id, item.claim.fence): item for item in reversed(endings)}
     return [rows.ending_columns(item) for item in first.values()]
-
-
-def _lock(chosen: QuerySet[Task], *, limit: int | None = None, skip_locked: bool = True) -> list[UUID]:
-    # SQLite has no row locks; its IMMEDIATE transactions are alone already.
-    locked = chosen.select_for_update(skip_locked=skip_locked)
-    if not skip_locked:
-        locked = locked.order_by("task_id")  # two cancels of the same tasks must not deadlock
-    return list(locked.values_list("task_id", flat=True)[:limit])
 
 
 def _ring_after_commit(queues: Iterable[str]) -> None:

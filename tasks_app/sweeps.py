@@ -1,9 +1,10 @@
 """The statements on rows that wait: promote, expire, and which queues have work. For `store` only."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from tasks_app.arrays import in_utc
 from tasks_app.sql import is_postgres, run, sqlite_now
 
 # Locked rows are skipped, and one that somebody changed meanwhile is looked at anew before it is locked. The statuses
@@ -30,7 +31,7 @@ WITH due AS {materialized} (
     ORDER BY expires_at LIMIT %(limit)s {lock}
 )
 UPDATE tasks_task SET status = 'EXPIRED', finished_at = {now}, error = {error}
-WHERE task_id IN (SELECT task_id FROM due) RETURNING task_id
+WHERE task_id IN (SELECT task_id FROM due) RETURNING operation, queue
 """
 # A loose index scan: one index descent per queue, however many rows wait in each.
 _QUEUES = """
@@ -53,14 +54,12 @@ def next_promotion(since: datetime, until: datetime) -> datetime | None:
     on_postgres = is_postgres()
     bounds = (since, until) if on_postgres else (sqlite_now(since), sqlite_now(until))
     rows = run(_NEXT_PROMOTION, dict(zip(("since", "until"), bounds, strict=True)), None)
-    if not rows or on_postgres:
-        return rows[0][0] if rows else None
-    return datetime.fromisoformat(rows[0][0]).replace(tzinfo=UTC)
+    return in_utc(rows[0][0]) if rows else None
 
 
-def expire(error: dict[str, Any], limit: int, now: datetime | None) -> int:
-    """End waiting rows that may no longer start; how many."""
-    return len(run(_EXPIRE, {"limit": limit, "error": json.dumps(error)}, now))
+def expire(error: dict[str, Any], limit: int, now: datetime | None) -> list[tuple[str, str]]:
+    """End waiting rows that may no longer start; operation and queue of each."""
+    return [(row[0], row[1]) for row in run(_EXPIRE, {"limit": limit, "error": json.dumps(error)}, now)]
 
 
 def queues_with_work() -> list[str]:

@@ -7,10 +7,12 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
+from tasks_app.callbacks.fields import HELP as CALLBACK_HELP
+from tasks_app.callbacks.fields import CallbackUrlField
 from tasks_app.fields import (
     ArgumentsField,
+    OperationField,
     QueueField,
-    StrictCharField,
     StrictFloatField,
     StrictIntegerField,
     StrictSerializerMixin,
@@ -27,7 +29,7 @@ class TaskTemplateFields(StrictSerializerMixin, serializers.Serializer):
 
     default_error_messages = {"invalid": 'Use a JSON object, for example {{"operation": "4+7"}}.'}
 
-    operation = StrictCharField(
+    operation = OperationField(
         max_length=200, help_text="A name from /operations/, or an arithmetic expression such as `4+7`."
     )
     arguments = ArgumentsField(default=dict, help_text="The operation's arguments; see its schema.")
@@ -54,6 +56,7 @@ class TaskTemplateFields(StrictSerializerMixin, serializers.Serializer):
         allow_null=True,
         help_text="Time limit of each attempt; if null or left out, as the operation or the service says.",
     )
+    callback_url = CallbackUrlField(default=None, allow_null=True, help_text=CALLBACK_HELP)
 
 
 def validate_template(attrs: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from celery import Task as CeleryTask
 from celery import shared_task
 from django.conf import settings
 
+from access_app import audit
 from tasks_app import idempotency, store
+from tasks_app.callbacks import delivery
 from tasks_app.drain import worker
+from tasks_app.ids import first_id
 from tasks_app.lifecycle import Status
 from tasks_app.portions import go_on, portion
 from tasks_app.rescue import Rescuer
@@ -30,15 +33,17 @@ def drain(self: CeleryTask, queue: str) -> None:
 
 @shared_task(name="tasks_app.tasks.sweep", ignore_result=True, send_events=False)
 def sweep() -> bool:
-    """Expire and promote for a portion of time each, and ring for what waits; whether something may be left."""
-    is_left = [_work_off(verb) for verb in (store.promote, store.expire)]
+    """Promote, expire, ring for what waits, tell of ends, each for a portion of time; whether something is left."""
+    is_left = [_work_off(store.promote, store.SWEEP_SLICE), _work_off(store.expire, store.SWEEP_SLICE)]
     store.ring_waiting()
+    # Last: an end that cannot be told, whatever the reason, must not keep due tasks from their workers.
+    is_left.append(_work_off(delivery.deliver, delivery.SLICE))
     return any(is_left) and go_on("tasks_app.tasks.sweep")
 
 
-def _work_off(verb: Callable[[], int]) -> bool:
+def _work_off(verb: Callable[[], int], size: int) -> bool:
     is_over = portion()
-    while verb() >= store.SWEEP_SLICE:
+    while verb() >= size:
         if is_over():
             return True
     return False
@@ -64,6 +69,7 @@ def prune(slices: str | int = MOST_PRUNINGS) -> bool:
         if is_over():
             return go_on("tasks_app.tasks.prune", str(left))
     _prune_answers(now)
+    _prune_audit(now)
     return False
 
 
@@ -76,6 +82,16 @@ def _retention() -> dict[Status, float]:
         Status.CANCELLED: config.retention_cancelled_days,
         Status.EXPIRED: config.retention_expired_days,
     }
+
+
+def _prune_audit(now: datetime) -> None:
+    kept = settings.CONFIG.retention_audit_days
+    if not kept:
+        return
+    before = first_id(now - timedelta(days=kept))
+    for _ in range(MOST_SLICES):
+        if not audit.prune(before):
+            break
 
 
 def _prune_answers(now: datetime) -> None:

@@ -16,7 +16,7 @@ from tasks_app.operations.errors import (
     TimeLimitExceeded,
     UnknownOperation,
 )
-from tasks_app.operations.registry import Operation, operation, registered, resolve, slow_names
+from tasks_app.operations.registry import Operation, is_registered, operation, registered, resolve, slow_names
 
 __all__ = [
     "ArgumentError",
@@ -33,6 +33,7 @@ __all__ = [
     "RetryAt",
     "TimeLimitExceeded",
     "UnknownOperation",
+    "is_registered",
     "operation",
     "registered",
     "resolve",

@@ -31,6 +31,7 @@ class Context:
     operation: str
     is_cancelled: Callable[[], bool]
     report: Callable[[dict[str, Any]], None] = _unheard
+    queue: str = "tasks"
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Say how far the work has come: readable as the task's `progress`, written at most once a second."""

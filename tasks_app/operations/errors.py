@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 
 class RegistrationError(Exception):
@@ -60,6 +61,7 @@ class DoNotRetry(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.details: dict[str, Any] = {}
 
 
 class Retry(Exception):
@@ -74,6 +76,7 @@ class Retry(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.details: dict[str, Any] = {}
 
 
 class RetryAt(Exception):
@@ -94,6 +97,7 @@ class RetryAt(Exception):
         super().__init__(message)
         self.moment = moment
         self.message = message
+        self.details: dict[str, Any] = {}
 
     @classmethod
     def after(

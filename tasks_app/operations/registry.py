@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from scheduler_service.config import QUEUE_NAME
+from scheduler_service.config import CALLBACK_QUEUE, QUEUE_NAME
 from scheduler_service.json import quote
 from tasks_app.lifecycle import Curve
 from tasks_app.operations import arithmetic, signature
@@ -199,6 +199,11 @@ def resolve(text: str) -> Operation:
     return EXPRESSION
 
 
+def is_registered(name: str) -> bool:
+    """Whether an operation has this name."""
+    return name in _operations
+
+
 def registered() -> list[Operation]:
     """All operations, by name."""
     return sorted(_operations.values(), key=lambda known: known.name)
@@ -233,8 +238,9 @@ def _check_settings(new: Operation) -> None:
         f"max_attempts is 1 to {_MAX_ATTEMPTS}": (
             new.max_attempts is not None and not 1 <= new.max_attempts <= _MAX_ATTEMPTS
         ),
-        "queue has letters, digits, '_', '.', '-', at most 64, and is not 'scheduler'": (
-            new.queue is not None and (not re.fullmatch(QUEUE_NAME, new.queue) or new.queue == "scheduler")
+        "queue has letters, digits, '_', '.', '-', at most 64, and is not 'scheduler' or 'callbacks'": (
+            new.queue is not None
+            and (not re.fullmatch(QUEUE_NAME, new.queue) or new.queue in ("scheduler", CALLBACK_QUEUE))
         ),
     } | {
         f"{field} is a number of seconds above 0": _is_no_duration(getattr(new, field))

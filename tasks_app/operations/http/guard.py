@@ -17,6 +17,8 @@ from tasks_app.operations.http.urls import Target
 
 logger = logging.getLogger(__name__)
 
+_WAY_OUT = "; an operator can open it with HTTP_ALLOWED_HOSTS."
+
 REFUSED_4 = tuple(
     IPv4Network(block)
     for block in (
@@ -91,7 +93,7 @@ class Guard:
         if target.address is not None:
             self.admit(target, [target.address])
         elif target.port not in self.ports and not any(self._may_match(one, target) for one in self.openings):
-            raise Refused(f"Port {target.port} is not among those that requests may be sent to.")
+            raise Refused(f"Port {target.port} is not open to requests{_WAY_OUT}")
 
     def admit(self, target: Target, addresses: Sequence[Address]) -> None:
         """Raise Refused unless every address may be reached. One that may not spoils all."""
@@ -101,8 +103,8 @@ class Guard:
             # Only here: in the task's error it would tell its sender who lives in this network.
             logger.warning("Refused a request to %s, port %s: it is at %s", target.host, target.port, address)
             if target.port not in self.ports:
-                raise Refused(f"Port {target.port} is not among those that requests may be sent to.")
-            raise Refused(f"{target.host} is at an address that is not public and was not allowed.")
+                raise Refused(f"Port {target.port} is not open to requests{_WAY_OUT}")
+            raise Refused(f"{target.host} is at an address that is not public and was not allowed{_WAY_OUT}")
 
     def _is_open(self, target: Target, address: Address) -> bool:
         if isinstance(address, IPv6Address) and address.scope_id is not None:

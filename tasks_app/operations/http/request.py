@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from pydantic import JsonValue
 
+from scheduler_service.config import CALLBACK_QUEUE
 from scheduler_service.json import dumps
 from tasks_app.operations.context import Context
 from tasks_app.operations.errors import InvalidArguments
@@ -28,6 +29,8 @@ from tasks_app.operations.registry import Operation, add, operation, resolve
 
 NAME = "http.request"
 DEFAULT_SECONDS = 30.0
+CALLBACK_ID = "callback_"
+"""What the `webhook-id` of a callback begins with."""
 _NO_BODY: Any = object()  # `null` is a body, too
 
 
@@ -56,6 +59,7 @@ def request(
     timeout_seconds: Seconds = DEFAULT_SECONDS,
     keep_headers: Names | None = None,
     sign: bool = True,
+    retry_status: Expected | None = None,
 ) -> dict[str, Any]:
     """Sends an HTTP request, and keeps status, headers and body of the answer.
 
@@ -71,7 +75,10 @@ def request(
         sent |= _signature(target, body, context)
     patience = Patience(timeout_seconds, context.check_cancelled)
     answer = _exchange(target, method, sent, body, patience)
-    verdict.settle(answer, statuses(expected_status), _named(method, target), config.retry_cap_seconds)
+    retried = statuses(retry_status) if retry_status is not None else ()
+    verdict.settle(
+        answer, statuses(expected_status), retried, _named(method, target), config.retry_cap_seconds
+    )
     return verdict.result(answer, keep_headers or (), config.max_result_bytes)
 
 
@@ -90,7 +97,9 @@ def _defaults(content_type: str | None) -> dict[str, str]:
 
 def _signature(target: Target, body: bytes | None, context: Context) -> dict[str, str]:
     keys = signing.keys_for(target.host, settings.CONFIG.http_signing_secrets)
-    return signing.headers(str(context.task_id), int(time.time()), body or b"", keys)
+    # The id is signed, and no request can set it or the queue: so a receiver knows what is a callback.
+    message_id = f"{CALLBACK_ID if context.queue == CALLBACK_QUEUE else ''}{context.task_id}"
+    return signing.headers(message_id, int(time.time()), body or b"", keys)
 
 
 def _exchange(

@@ -44,21 +44,32 @@ class HttpStatus(DoNotRetry):
     code = "http_status"
 
 
-def settle(answer: Answer, expected: Iterable[range], request: str, longest_wait: float) -> None:
+def settle(
+    answer: Answer, expected: Iterable[range], retried: Iterable[range], request: str, longest_wait: float
+) -> None:
     """Return if the status is expected; else raise RetryAt, HttpFailure or HttpStatus.
 
+    `retried` are the statuses below 500 that another attempt may change;
     `request` names it in the message; `longest_wait` in seconds bounds what the receiver asks for.
     """
     if any(answer.status in statuses for statuses in expected):
         return
-    message = _message(answer, request)
+    may_change = answer.status >= 500 or any(answer.status in statuses for statuses in retried)
+    error = _error(answer, _message(answer, request), longest_wait, may_change=may_change)
+    error.details["response_status"] = answer.status
+    raise error
+
+
+def _error(
+    answer: Answer, message: str, longest_wait: float, *, may_change: bool
+) -> HttpFailure | HttpStatus | RetryAt:
     if answer.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         now = datetime.now(UTC)
         seconds = retry_after(answer.headers.get("retry-after", ""), now)
         if seconds is not None:
-            raise RetryAt(now + timedelta(seconds=min(seconds, longest_wait)), message)
-        raise HttpFailure(message)
-    raise HttpFailure(message) if answer.status >= 500 else HttpStatus(message)
+            return RetryAt(now + timedelta(seconds=min(seconds, longest_wait)), message)
+        return HttpFailure(message)
+    return HttpFailure(message) if may_change else HttpStatus(message)
 
 
 def retry_after(value: str, now: datetime) -> float | None:

@@ -135,25 +135,36 @@ class Driver:
             fault,
         )
 
-    def cancel(self, task_ids: Sequence[UUID], fault: Fault | None = None) -> Any:
+    def cancel(
+        self, task_ids: Sequence[UUID], fault: Fault | None = None, project_id: int | None = None
+    ) -> Any:
+        self._note_foreign(task_ids, project_id)
         return self.perform(
-            lambda: store.cancel(task_ids, self.now), lambda: self.model.cancel(task_ids, self.now), fault
+            lambda: store.cancel(task_ids, self.now, project_id=project_id),
+            lambda: self.model.cancel(task_ids, self.now, project_id),
+            fault,
         )
 
-    def delete(self, task_id: UUID, fault: Fault | None = None) -> Any:
-        return self.perform(lambda: store.delete(task_id), lambda: self.model.delete(task_id), fault)
+    def delete(self, task_id: UUID, fault: Fault | None = None, project_id: int | None = None) -> Any:
+        self._note_foreign([task_id], project_id)
+        return self.perform(
+            lambda: store.delete(task_id, project_id=project_id),
+            lambda: self.model.delete(task_id, project_id),
+            fault,
+        )
 
-    def retry(self, task_id: UUID, fault: Fault | None = None) -> UUID | None:
+    def retry(self, task_id: UUID, fault: Fault | None = None, project_id: int | None = None) -> UUID | None:
         """The id of the new task, if there is one, also where its answer was lost."""
+        self._note_foreign([task_id], project_id)
         created: set[UUID] = set()
 
         def call() -> UUID | None:
-            fresh = store.retry(task_id, self.now)
+            fresh = store.retry(task_id, self.now, project_id=project_id)
             return None if fresh is None else fresh.task_id
 
         def expect() -> UUID | None:
             created.update(snapshot.read().rows.keys() - self.model.rows.keys())
-            return self.model.retry(task_id, next(iter(created), None), self.now)
+            return self.model.retry(task_id, next(iter(created), None), self.now, project_id)
 
         self.perform(call, expect, fault)
         return next(iter(created), None)
@@ -221,6 +232,10 @@ class Driver:
         left = None if row.expires_at is None else (row.expires_at - self.now).total_seconds()
         if (left is None) != (item.expires_in is None) or abs((left or 0) - (item.expires_in or 0)) > 0.002:
             raise Violated(f"{item.task_id} may start for {left} s more, not {item.expires_in}")
+
+    def _note_foreign(self, task_ids: Sequence[UUID], project_id: int | None) -> None:
+        rows = [self.model.rows[task_id] for task_id in task_ids if task_id in self.model.rows]
+        self.tally["foreign"] += project_id is not None and any(row.project_id != project_id for row in rows)
 
     def _note_stale(self, claims: Sequence[Claim]) -> None:
         self.tally["stale write"] += sum(not self.model.holds(item) for item in claims)

@@ -20,7 +20,7 @@ class Model(Snapshot):
     def create(self, new: Sequence[NewTask], now: datetime) -> list[UUID]:
         answer = []
         for item in new:
-            holder = self._holder(item.unique_key)
+            holder = self._holder(item.project_id, item.unique_key)
             if holder is None:
                 self.rows[item.task_id] = _row(item, now)
             answer.append(holder or item.task_id)
@@ -60,8 +60,8 @@ class Model(Snapshot):
             row.progress = value
         return bool(held)
 
-    def cancel(self, task_ids: Iterable[UUID], now: datetime) -> set[UUID]:
-        known = [self.rows[task_id] for task_id in task_ids if task_id in self.rows]
+    def cancel(self, task_ids: Iterable[UUID], now: datetime, project_id: int | None = None) -> set[UUID]:
+        known = [row for task_id in task_ids if (row := self._seen_from(project_id, task_id))]
         changed = [row for row in known if row.status not in TERMINAL and row.cancel_requested_at is None]
         for row in changed:
             row.cancel_requested_at = now
@@ -69,15 +69,17 @@ class Model(Snapshot):
                 row.status, row.finished_at = Status.CANCELLED, now
         return {row.task_id for row in changed}
 
-    def delete(self, task_id: UUID) -> bool:
-        row = self.rows.get(task_id)
+    def delete(self, task_id: UUID, project_id: int | None = None) -> bool:
+        row = self._seen_from(project_id, task_id)
         if row is None or row.attempt or row.status not in {Status.SCHEDULED, Status.PENDING}:
             return False
         del self.rows[task_id]
         return True
 
-    def retry(self, task_id: UUID, new_id: UUID | None, now: datetime) -> UUID | None:
-        old = self.rows.get(task_id)
+    def retry(
+        self, task_id: UUID, new_id: UUID | None, now: datetime, project_id: int | None = None
+    ) -> UUID | None:
+        old = self._seen_from(project_id, task_id)
         if old is None or old.status not in TERMINAL:
             return None
         assert new_id is not None, f"no new task for {task_id}"
@@ -128,6 +130,11 @@ class Model(Snapshot):
         """Whether the claim is the task's current one."""
         return bool(self._held([claim]))
 
+    def _seen_from(self, project_id: int | None, task_id: UUID) -> Row | None:
+        """The task, unless it is of another project than the one that asks."""
+        row = self.rows.get(task_id)
+        return row if row is not None and project_id in (None, row.project_id) else None
+
     def _slice(self, queue: str, limit: int, slow: Sequence[str], now: datetime) -> list[Row]:
         pending = [row for row in self.rows.values() if row.queue == queue and row.status == Status.PENDING]
         claimable = sorted((row for row in pending if _may_start(row, now)), key=Row.urgency)
@@ -156,9 +163,10 @@ class Model(Snapshot):
         rows = [(self.rows.get(claim.task_id), claim.fence) for claim in claims]
         return [row for row, fence in rows if row and row.status == Status.STARTED and row.fence == fence]
 
-    def _holder(self, key: str | None) -> UUID | None:
+    def _holder(self, project_id: int, key: str | None) -> UUID | None:
         for row in self.rows.values():
-            if key is not None and row.unique_key == key and row.status not in TERMINAL:
+            is_its = key is not None and (row.project_id, row.unique_key) == (project_id, key)
+            if is_its and row.status not in TERMINAL:
                 return row.task_id
         return None
 
@@ -171,6 +179,7 @@ _COPIED = (
     "max_attempts",
     "retry_backoff",
     "retry_base_seconds",
+    "project_id",
 )
 
 
@@ -192,6 +201,7 @@ def _row(new: NewTask, now: datetime) -> Row:
         retry_backoff=new.backoff.curve,
         retry_base_seconds=new.backoff.base_seconds,
         unique_key=new.unique_key,
+        project_id=new.project_id,
         retry_of=new.retry_of,
         run_at=run_at,
         expires_at=new.expires_at,

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 
-from tasks_app import sql, store
+from tasks_app import sql, store, withdrawal
 from tasks_app.lifecycle import TERMINAL, WAITING, Status
 from tasks_app.models import Attempt, Task
 from tasks_app.records import NewTask
@@ -78,9 +79,12 @@ def create_one_by_one(new: Sequence[NewTask], now: datetime) -> list[Task]:
     return [task for item in new for task in genuine["create"]([item], now)]
 
 
-def cancel_in_two_commits(task_ids: Sequence[Any], now: datetime) -> set[Any]:
+def cancel_in_two_commits(
+    task_ids: Sequence[Any], now: datetime, *, project_id: int | None = None
+) -> set[Any]:
     """Says first that it was asked, and ends the task later."""
-    chosen = Task.objects.filter(task_id__in=list(task_ids), cancel_requested_at=None)
+    own = {} if project_id is None else {"project_id": project_id}
+    chosen = Task.objects.filter(task_id__in=list(task_ids), cancel_requested_at=None, **own)
     ids = set(chosen.exclude(status__in=TERMINAL).values_list("task_id", flat=True))
     Task.objects.filter(task_id__in=ids).update(cancel_requested_at=now)
     waiting = Task.objects.filter(task_id__in=ids, status__in=WAITING)
@@ -88,9 +92,25 @@ def cancel_in_two_commits(task_ids: Sequence[Any], now: datetime) -> set[Any]:
     return ids
 
 
-def delete_what_has_begun(task_id: Any) -> bool:
+def delete_what_has_begun(task_id: Any, *, project_id: int | None = None) -> bool:
     """Only terminal tasks are safe from it."""
-    return Task.objects.filter(task_id=task_id).exclude(status__in=TERMINAL).delete()[0] == 1
+    own = {} if project_id is None else {"project_id": project_id}
+    return Task.objects.filter(task_id=task_id, **own).exclude(status__in=TERMINAL).delete()[0] == 1
+
+
+def of_any_project(project_id: int | None) -> QuerySet[Task]:
+    """All that asks for one project's tasks gets those of all."""
+    return Task.objects.all()
+
+
+def retry_for_the_default_project(
+    task_id: Any, now: datetime, *, project_id: int | None = None
+) -> Task | None:
+    """The new task forgets whose the old one is."""
+    fresh: Task | None = genuine["retry"](task_id, now, project_id=project_id)
+    if fresh is not None:
+        Task.objects.filter(task_id=fresh.task_id).update(project_id=1)
+    return fresh
 
 
 def expire_nothing_that_retries(now: datetime, limit: int = 1000) -> int:
@@ -99,7 +119,7 @@ def expire_nothing_that_retries(now: datetime, limit: int = 1000) -> int:
     return waiting.update(status=Status.EXPIRED, finished_at=now, error={"code": "expired"})
 
 
-genuine: dict[str, Callable[..., Any]] = {"create": store.create}
+genuine: dict[str, Callable[..., Any]] = {"create": store.create, "retry": store.retry}
 VERBS: dict[str, tuple[str, Callable[..., Any]]] = {
     "promote does not wait for run_at": ("promote", promote_early),
     "prune commits twice": ("prune", prune_in_two_commits),
@@ -107,6 +127,8 @@ VERBS: dict[str, tuple[str, Callable[..., Any]]] = {
     "cancel commits twice": ("cancel", cancel_in_two_commits),
     "delete takes what has begun": ("delete", delete_what_has_begun),
     "expire forgets retries": ("expire", expire_nothing_that_retries),
+    "verbs reach other projects": ("of_project", of_any_project),
+    "retry forgets the project": ("retry", retry_for_the_default_project),
 }
 NAMES = [*EDITS, *VERBS]
 
@@ -114,7 +136,8 @@ NAMES = [*EDITS, *VERBS]
 def install(name: str, patch: pytest.MonkeyPatch) -> None:
     """Break the store in this one way until the test is over."""
     if name in VERBS:
-        patch.setattr(store, *VERBS[name])
+        verb, broken = VERBS[name]
+        patch.setattr(store if hasattr(store, verb) else withdrawal, verb, broken)
         return
     statement, part, instead = EDITS[name]
     text = getattr(sql, statement)

@@ -22,6 +22,7 @@ POINTS = [Fault(event, before) for event in (1, 2, 3, 4, 5) for before in (True,
 FAULTS = st.sampled_from([None] * 20 + POINTS)
 MORE_FAULTS = st.sampled_from([None] * 3 + POINTS)
 PICK = st.integers(0, 11)
+PROJECTS = (1, 7)
 PICKS = st.lists(PICK, min_size=1, max_size=3, unique=True)
 VERBS = st.sampled_from(["finish", "release", "heartbeat", "progress"])
 SOMETIMES = st.sampled_from([False, False, True])
@@ -45,6 +46,7 @@ NEW = st.fixed_dictionaries(
             Backoff, st.sampled_from([0.0, 2.0, 50.0]), st.just(3600.0), st.sampled_from(Curve)
         ),
         "unique_key": st.sampled_from([None, None, "x", "y"]),
+        "project_id": st.sampled_from(PROJECTS),
     }
 )
 SECONDS_AHEAD = st.sampled_from([None] * 6 + [4, 45, 400])
@@ -151,18 +153,19 @@ class StoreMachine(RuleBasedStateMachine):
         picks=PICKS,
         of=st.sampled_from(["any", "unfinished", "unfinished", "running"]),
         verb=st.sampled_from(["cancel", "cancel", "cancel", "delete", "delete", "retry"]),
+        project_id=st.sampled_from([None, *PROJECTS]),
         fault=MORE_FAULTS,
     )
-    def ask(self, picks: list[int], of: str, verb: str, fault: Fault | None) -> None:
-        """A client wants something of one task, or of some."""
+    def ask(self, picks: list[int], of: str, verb: str, project_id: int | None, fault: Fault | None) -> None:
+        """A client wants something of one task, or of some; maybe of another project's."""
         rows = self.driver.seen.rows
         chosen = [key for key in self.ids if key in rows and rows[key].status in TASKS[of]] or self.ids
         chosen = [_picked(chosen, pick) for pick in picks]
         if verb == "cancel":
-            self.driver.cancel(chosen, fault)
+            self.driver.cancel(chosen, fault, project_id)
         elif verb == "delete":
-            self.driver.delete(chosen[0], fault)
-        elif fresh := self.driver.retry(chosen[0], fault):
+            self.driver.delete(chosen[0], fault, project_id)
+        elif fresh := self.driver.retry(chosen[0], fault, project_id):
             self.ids.append(fresh)
 
     @rule(verb=st.sampled_from(["promote", "promote", "expire", "rescue"]), fault=FAULTS)

@@ -26,6 +26,7 @@ class Row:
     retry_backoff: str
     retry_base_seconds: float
     unique_key: str | None
+    project_id: int
     retry_of: UUID | None
     run_at: datetime
     expires_at: datetime | None
@@ -113,6 +114,8 @@ def _born(row: Row) -> Iterator[str]:
 def _changed(was: Row, row: Row) -> Iterator[str]:
     if was.status in TERMINAL and was != row:
         yield "a terminal row changed"
+    if was.project_id != row.project_id:
+        yield "it went over to another project"
     if row.status != was.status and row.status not in TRANSITIONS[Status(was.status)]:
         yield "a transition that the lifecycle does not allow"
     has_begun = was.status == Status.PENDING and row.status == Status.STARTED
@@ -133,8 +136,11 @@ def _started(was: Row, row: Row) -> Iterator[str]:
 
 
 def _keys(after: Snapshot) -> Iterator[str]:
-    unfinished = Counter(row.unique_key for row in after.rows.values() if row.status not in TERMINAL)
-    yield from (f"two unfinished tasks with key {key}" for key, n in unfinished.items() if key and n > 1)
+    unfinished = [row for row in after.rows.values() if row.status not in TERMINAL and row.unique_key]
+    held = Counter((row.project_id, row.unique_key) for row in unfinished)
+    yield from (
+        f"two unfinished tasks of project and key {key}" for key, number in held.items() if number > 1
+    )
 
 
 def _attempts(before: Snapshot, after: Snapshot) -> Iterator[str]:
