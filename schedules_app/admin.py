@@ -1,14 +1,18 @@
 """Schedules for operators: find them, see what they did and will do, act on them. Nothing is edited by hand."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import ModelAdmin
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from access_app import audit
+from access_app.in_projects import InProjects, ProjectFilter
 from schedules_app import queries, recurrence, store
 from schedules_app.errors import ScheduleError
 from schedules_app.firing import rule_of
@@ -49,11 +53,12 @@ class AlertFilter(admin.SimpleListFilter):
 
 
 @admin.register(TaskSchedule)
-class TaskScheduleAdmin(StoreAdmin):
+class TaskScheduleAdmin(InProjects, StoreAdmin):
     """The list of task schedules, newest first."""
 
     list_display = (
         "task_schedule_id",
+        "project",
         "name",
         "operation",
         "recurrence",
@@ -66,7 +71,7 @@ class TaskScheduleAdmin(StoreAdmin):
     # Ordering by any other column would sort the whole table.
     sortable_by = ()
     ordering = ("-task_schedule_id",)
-    list_filter = (StatusFilter, AlertFilter, QueueFilter)
+    list_filter = (ProjectFilter, StatusFilter, AlertFilter, QueueFilter)
     search_fields = ("name",)
     search_help_text = "A schedule's id, or the beginning of its name or operation"
     actions = ("trigger_schedules", "pause_schedules", "resume_schedules")
@@ -100,27 +105,35 @@ class TaskScheduleAdmin(StoreAdmin):
     @admin.action(description="Run now", permissions=["operate"])
     def trigger_schedules(self, request: HttpRequest, queryset: QuerySet[TaskSchedule]) -> None:
         """Create a task of each chosen schedule now."""
-        self._act(request, queryset, lambda ids: _each(store.trigger, ids), "triggered")
+        self._act(request, queryset, lambda ids: _each(store.trigger, ids), "trigger", "triggered")
 
     @admin.action(description="Pause", permissions=["operate"])
     def pause_schedules(self, request: HttpRequest, queryset: QuerySet[TaskSchedule]) -> None:
         """Pause the chosen schedules that are active."""
-        self._act(request, queryset, store.pause, "paused")
+        self._act(request, queryset, store.pause, "pause", "paused")
 
     @admin.action(description="Resume", permissions=["operate"])
     def resume_schedules(self, request: HttpRequest, queryset: QuerySet[TaskSchedule]) -> None:
         """Let the chosen schedules that are paused go on with their next occurrence."""
-        self._act(request, queryset, lambda ids: _each(lambda key: store.resume([key]), ids), "resumed")
+        verb = partial(_each, lambda key: store.resume([key]))
+        self._act(request, queryset, verb, "resume", "resumed")
 
     def _act(
         self,
         request: HttpRequest,
         queryset: QuerySet[TaskSchedule],
         verb: Callable[[list[UUID]], set[UUID]],
+        action: str,
         deed: str,
     ) -> None:
-        ids = list(queryset.values_list("task_schedule_id", flat=True)[:ACTION_SLICE])
-        changed = len(verb(ids))
+        projects = dict(queryset.values_list("task_schedule_id", "project_id")[:ACTION_SLICE])
+        ids = list(projects)
+        with transaction.atomic():
+            done = verb(ids)
+            audit.record_by_project(
+                audit.person_of(request), projects, f"schedule.{action}", "schedule", done
+            )
+        changed = len(done)
         left = f" {len(ids) - changed} left alone." if changed < len(ids) else ""
         level = messages.SUCCESS if changed else messages.WARNING
         self.message_user(request, f"{changed} of {len(ids)} schedules {deed}.{left}", level)
@@ -185,11 +198,14 @@ class OccurrenceAdmin(OfScheduleAdmin):
 
 
 @admin.register(Backfill)
-class BackfillAdmin(OfScheduleAdmin):
+class BackfillAdmin(InProjects, OfScheduleAdmin):
     """Backfills, newest first."""
+
+    project_path = "task_schedule__project_id"
 
     list_display = (
         "backfill_id",
+        "project",
         "task_schedule_id",
         "range_from",
         "range_to",
@@ -200,14 +216,15 @@ class BackfillAdmin(OfScheduleAdmin):
         "created_at",
     )
     ordering = ("-backfill_id",)
-    list_filter = ("status",)
+    list_filter = (ProjectFilter, "status")
 
 
 @admin.register(Calendar)
-class CalendarAdmin(StoreAdmin):
+class CalendarAdmin(InProjects, StoreAdmin):
     """Calendars, by name."""
 
-    list_display = ("name", "description", "revision", "updated_at")
+    list_display = ("name", "project", "description", "revision", "updated_at")
+    list_filter = (ProjectFilter,)
     sortable_by = ()
     ordering = ("name",)
     search_fields = ("name__startswith",)

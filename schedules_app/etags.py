@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from scheduler_service.json import StrictJSONRenderer
 
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
+_TAGS = re.compile(rf"\s*{_TAG.pattern}(?:\s*,\s*{_TAG.pattern})*\s*")
 _REVISION = re.compile(r'"(\d{1,10})(?:-[0-9a-f]*)?"', re.ASCII)
 
 
@@ -69,6 +70,8 @@ def check_match(request: Request, revision: int) -> None:
     asked: Any = request.headers.get("If-Match")
     if asked is None or asked.strip() == "*":
         return
+    if not _TAGS.fullmatch(asked):
+        raise PreconditionFailed
     # RFC 9110, 13.1.1: compared strongly, so a weak tag never matches.
     tags = [tag for tag in _TAG.findall(asked) if not tag.startswith("W/")]
     revisions = {found[1] for tag in tags if (found := _REVISION.fullmatch(tag))}

@@ -71,6 +71,7 @@ SCHEDULE: dict[str, Any] = {
     "tags": [],
     "max_attempts": 3,
     "timeout_seconds": 300.0,
+    "callback_url": None,
     **_RECURRENCE,
     **_POLICIES,
     **_STATE,

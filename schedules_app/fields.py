@@ -10,6 +10,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from tasks_app.fields import MAX_REFUSED_NAMES, StrictCharField
 
 CALENDAR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
+CALENDAR_NAME_SCHEMA = {"pattern": f"^{CALENDAR_NAME.pattern}$"}
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 
 
@@ -25,6 +26,9 @@ class StrictBooleanField(serializers.BooleanField):
 class TimeOfDayField(StrictCharField):
     """A local time of day to the minute."""
 
+    class Meta:
+        swagger_schema_fields = {"pattern": f"^({_TIME_OF_DAY.pattern})$"}
+
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         if not _TIME_OF_DAY.fullmatch(text):
@@ -34,6 +38,9 @@ class TimeOfDayField(StrictCharField):
 
 class CalendarNameField(StrictCharField):
     """The name of a calendar, which is a part of its address."""
+
+    class Meta:
+        swagger_schema_fields = CALENDAR_NAME_SCHEMA
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
@@ -45,8 +52,46 @@ class CalendarNameField(StrictCharField):
         return name
 
 
+class CronField(StrictCharField):
+    """A cron expression; whether it can be followed is the rule's matter, as of the fields below."""
+
+    class Meta:
+        swagger_schema_fields = {"format": "cron"}
+
+
+class RRuleField(StrictCharField):
+    """Lines of RFC 5545."""
+
+    class Meta:
+        swagger_schema_fields = {"format": "rrule"}
+
+
+class ZoneField(StrictCharField):
+    """A time zone."""
+
+    class Meta:
+        swagger_schema_fields = {"format": "timezone"}
+
+
+class DayField(StrictCharField):
+    """A day of a calendar."""
+
+    class Meta:
+        swagger_schema_fields = {"format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+
+
+class DayOrTimeField(StrictCharField):
+    """A day, or one point in time."""
+
+    class Meta:
+        swagger_schema_fields = {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].+)?$"}
+
+
 class WordsField(serializers.ListField):
     """A list of different strings; whether each makes sense is the rule's matter."""
+
+    class Meta:
+        swagger_schema_fields = {"uniqueItems": True}
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("child", StrictCharField(max_length=64))

@@ -9,12 +9,9 @@ from django_filters import rest_framework as filters
 from schedules_app import queries
 from schedules_app.models import VERDICTS, Backfill, Calendar, Occurrence, TaskSchedule
 from schedules_app.records import Alert, Origin, Reason
-from tasks_app.filters import InstantFilter, StatusFilter, StatusFormField, TextFilter
+from tasks_app.filters import InstantFilter, StatusFilter, TextFilter, list_of
 from tasks_app.models import Task
-
-
-def _csv(words: list[str]) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": "string", "enum": words}, "collectionFormat": "csv"}
+from tasks_app.query_fields import StatusFormField, choice_message
 
 
 class ScheduleStatusFilter(filters.Filter):
@@ -22,7 +19,7 @@ class ScheduleStatusFilter(filters.Filter):
 
     field_class = StatusFormField
     is_repeatable = True
-    schema = _csv([s.value for s in queries.ScheduleStatus])
+    schema = list_of([s.value for s in queries.ScheduleStatus])
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(choices=[(s.value, s.value) for s in queries.ScheduleStatus], **kwargs)
@@ -38,7 +35,7 @@ class WordsFilter(filters.Filter):
     is_repeatable = True
 
     def __init__(self, field_name: str, words: Sequence[str], help_text: str) -> None:
-        self.schema = _csv(list(words))
+        self.schema = list_of(list(words))
         choices = [(word, word) for word in words]
         super().__init__(field_name, lookup_expr="in", choices=choices, help_text=help_text)
 
@@ -53,7 +50,8 @@ class AlertFilter(filters.ChoiceFilter):
     schema = {"type": "string", "enum": list(words)}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(choices=[(word, word) for word in self.words], **kwargs)
+        choices = [(word, word) for word in self.words]
+        super().__init__(choices=choices, error_messages=choice_message(self.words), **kwargs)
 
     def filter(self, queryset: QuerySet[TaskSchedule], value: str) -> QuerySet[TaskSchedule]:
         if not value:
@@ -73,7 +71,8 @@ class ScheduleFilterSet(filters.FilterSet):
         """The schedules among which those that are asked for have to be searched; None where an index knows them."""
         given = self.form.cleaned_data
         is_searched = any(given.get(name) for name in ("status", "operation", "queue"))
-        return TaskSchedule.objects.all() if is_searched and not given.get("alert") else None
+        # Without what is read for an answer beside it.
+        return self.queryset.prefetch_related(None) if is_searched and not given.get("alert") else None
 
     class Meta:
         model = TaskSchedule

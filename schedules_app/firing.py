@@ -138,6 +138,8 @@ class Firing:
                 run_at=moment,
                 expires_at=self._expires_at(moment),
                 task_schedule=self.schedule_id,
+                project_id=schedule.project_id,
+                callback_url=schedule.callback_url,
             )
             for time, moment in times
         ]

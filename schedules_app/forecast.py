@@ -1,4 +1,4 @@
-"""How many tasks the schedules will create in each minute of the coming hours. Writes nothing.
+"""How many tasks the schedules of a project will create in each minute of the coming hours. Writes nothing.
 
 Bounded: with too many schedules or occurrences the forecast ends early, and is whole up to there. What overlap
 policies will hold back is not foreseen.
@@ -27,10 +27,10 @@ MOST_OCCURRENCES = 50_000
 Start = tuple[datetime, datetime | None]
 
 
-def forecast(now: datetime, hours: int) -> dict[str, Any]:
-    """The answer of /forecast/."""
+def forecast(now: datetime, hours: int, project_id: int) -> dict[str, Any]:
+    """The answer of /forecast/ for a project."""
     end = now + timedelta(hours=hours)
-    until, schedules = end, queries.due_before(end, MOST_SCHEDULES + 1)
+    until, schedules = end, queries.due_before(end, MOST_SCHEDULES + 1, project_id)
     if len(schedules) > MOST_SCHEDULES:
         # Whatever was not read occurs after it is due.
         until = max(now, schedules.pop().due_at or now)

@@ -7,6 +7,7 @@ beside a newer one inserts rows without them.
 from django.db import models
 from django.db.models import F, Q, Value
 
+from access_app.principals import DEFAULT_PROJECT
 from schedules_app.records import BackfillStatus, Origin, Overlap
 from schedules_app.recurrence import CatchUp, Fold, Gap, Roll
 from tasks_app.ids import new_id
@@ -24,6 +25,11 @@ def _is_one_of(column: str, words: type) -> Q:
     return Q(**{f"{column}__in": [word.value for word in words]})  # type: ignore[attr-defined]
 
 
+def _project() -> models.IntegerField:
+    # No foreign key, as of tasks: projects that own something are never deleted.
+    return models.IntegerField(default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT)
+
+
 def _any_recurrence() -> Q:
     given = Q()
     for name in KINDS:
@@ -39,18 +45,22 @@ def _positive_intervals() -> Q:
 
 
 class Calendar(models.Model):
-    """A named set of days that schedules share, such as public holidays."""
+    """A named set of days that schedules of a project share, such as public holidays."""
 
-    name = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=64)
     description = models.CharField(max_length=200, default="")
     dates = models.JSONField(default=list)  # ISO dates
     rrules = models.JSONField(default=list)  # RFC 5545 texts, read as whole days
     revision = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    project_id = _project()
 
     class Meta:
         db_table = "schedules_calendar"
+        constraints = [
+            models.UniqueConstraint(fields=["project_id", "name"], name="calendar_name_of_project")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -69,6 +79,7 @@ class TaskSchedule(models.Model):
     tags = models.JSONField(default=list)
     max_attempts = models.SmallIntegerField()
     timeout_seconds = models.FloatField()
+    callback_url = models.TextField(null=True)
 
     every_x_days = models.PositiveIntegerField(null=True)
     every_x_hours = models.PositiveIntegerField(null=True)
@@ -123,19 +134,14 @@ class TaskSchedule(models.Model):
     revision = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    project_id = _project()
 
     class Meta:
         db_table = "schedules_taskschedule"
         constraints = [
             # Spelled with IS NULL: a bare comparison with NULL is unknown, and a CHECK lets unknown pass.
-            models.CheckConstraint(
-                name="schedule_has_recurrence",
-                condition=_any_recurrence(),
-            ),
-            models.CheckConstraint(
-                name="schedule_intervals_positive",
-                condition=_positive_intervals(),
-            ),
+            models.CheckConstraint(name="schedule_has_recurrence", condition=_any_recurrence()),
+            models.CheckConstraint(name="schedule_intervals_positive", condition=_positive_intervals()),
             models.CheckConstraint(
                 name="schedule_ends_after_start",
                 condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("starts_at")),
@@ -175,6 +181,19 @@ class TaskSchedule(models.Model):
                 name="schedule_alerts",
                 condition=Q(success_overdue_since__isnull=False)
                 | Q(alert_after_failures__isnull=False, consecutive_failures__gte=F("alert_after_failures")),
+            ),
+            # The lists of a project. The default one has those above: where there is no other, nobody pays.
+            models.Index(
+                "project_id",
+                "task_schedule_id",
+                name="schedule_of_project",
+                condition=~Q(project_id=DEFAULT_PROJECT),
+            ),
+            models.Index(
+                "project_id",
+                "next_run_at",
+                name="schedule_next_of_project",
+                condition=~Q(project_id=DEFAULT_PROJECT) & Q(next_run_at__isnull=False),
             ),
         ]
 

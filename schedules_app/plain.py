@@ -55,7 +55,9 @@ class Due(NamedTuple):
     tags_text: str
     max_attempts: int
     timeout_seconds: float
+    callback_url: str | None
     revision: int
+    project_id: int
 
 
 class Step(NamedTuple):
@@ -171,6 +173,11 @@ def _task(step: Step, backoff: Backoff, now: datetime) -> TaskRow:
         step.expires_at,
         now,
         due.key,
+        None,
+        None,
+        due.project_id,
+        None,
+        due.callback_url,
     )
 
 

@@ -3,16 +3,23 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Model, Q, QuerySet, When
 
+from access_app.principals import DEFAULT_PROJECT
 from schedules_app.models import Backfill, Calendar, Occurrence, TaskSchedule
-from schedules_app.records import Alert, Origin
+from schedules_app.records import Alert, Origin, Reason
 from tasks_app.models import Task
 
 MOST_ALERTS = 1000
 """As far as schedules with an alert are counted."""
+MOST_LOOKED_AT = 100
+"""So many schedules, and rows of the ledger, tell how long schedules wait, and when the last tick was."""
+
+Owned = TypeVar("Owned", bound=Model)
+"""A row with a project."""
 
 
 class ScheduleStatus(StrEnum):
@@ -37,9 +44,19 @@ def status_of(schedule: TaskSchedule) -> ScheduleStatus:
     return ScheduleStatus.ACTIVE if schedule.paused_at is None else ScheduleStatus.PAUSED
 
 
-def all_schedules() -> QuerySet[TaskSchedule]:
-    """Every task schedule with its calendars, in no order."""
-    return TaskSchedule.objects.prefetch_related("calendars")
+def of_project(rows: QuerySet[Owned], project_id: int) -> QuerySet[Owned]:
+    """Those of schedules or calendars that a project has."""
+    if project_id == DEFAULT_PROJECT:
+        # Of a plain comparison PostgreSQL expects one row in 200 as long as it has no statistics, and sorts the whole
+        # table; of this one every second.
+        return rows.filter(Case(When(project_id=DEFAULT_PROJECT, then=True), default=False))
+    # SQLite uses a partial index for its own words only.
+    return rows.filter(project_id=project_id).exclude(project_id=DEFAULT_PROJECT)
+
+
+def schedules_of(project_id: int) -> QuerySet[TaskSchedule]:
+    """A project's task schedules with their calendars, in no order."""
+    return of_project(TaskSchedule.objects.prefetch_related("calendars"), project_id)
 
 
 def with_status(schedules: QuerySet[TaskSchedule], statuses: list[str]) -> QuerySet[TaskSchedule]:
@@ -50,9 +67,10 @@ def with_status(schedules: QuerySet[TaskSchedule], statuses: list[str]) -> Query
     return schedules.filter(wanted)
 
 
-def find(schedule_id: UUID) -> TaskSchedule | None:
-    """The schedule with this id."""
-    return all_schedules().filter(task_schedule_id=schedule_id).first()
+def find(schedule_id: UUID, project_id: int) -> TaskSchedule | None:
+    """The project's schedule with this id."""
+    mine = TaskSchedule.objects.filter(task_schedule_id=schedule_id, project_id=project_id)
+    return mine.prefetch_related("calendars").first()
 
 
 _ALERTS = {
@@ -112,19 +130,25 @@ def backfills_of(schedule_id: UUID) -> QuerySet[Backfill]:
     return Backfill.objects.filter(task_schedule_id=schedule_id)
 
 
-def all_calendars() -> QuerySet[Calendar]:
-    """Every calendar, in no order."""
-    return Calendar.objects.all()
+def find_backfill(backfill_id: UUID, schedule_id: UUID, project_id: int) -> Backfill | None:
+    """The backfill of this id, of this schedule of the project."""
+    mine = backfills_of(schedule_id).filter(task_schedule__project_id=project_id)
+    return mine.filter(backfill_id=backfill_id).first()
 
 
-def calendars_named(names: Iterable[str]) -> list[Calendar]:
-    """Those calendars of these names that exist."""
-    return list(Calendar.objects.filter(name__in=list(names)).order_by("name"))
+def calendars_of(project_id: int) -> QuerySet[Calendar]:
+    """A project's calendars, in no order."""
+    return Calendar.objects.filter(project_id=project_id)
 
 
-def due_before(moment: datetime, limit: int) -> list[TaskSchedule]:
-    """The schedules that a tick has to look at before a moment, the earliest first, with their calendars."""
-    due = all_schedules().filter(due_at__lt=moment).order_by("due_at")
+def calendars_named(names: Iterable[str], project_id: int) -> list[Calendar]:
+    """Those of a project's calendars that have these names."""
+    return list(calendars_of(project_id).filter(name__in=list(names)).order_by("name"))
+
+
+def due_before(moment: datetime, limit: int, project_id: int) -> list[TaskSchedule]:
+    """A project's schedules that a tick has to look at before a moment, the earliest first, with their calendars."""
+    due = schedules_of(project_id).filter(due_at__lt=moment).order_by("due_at")
     return list(due[:limit])
 
 
@@ -136,3 +160,26 @@ def oldest_due_at() -> datetime | None:
     # Not in the order of next_run_at: paused schedules, which have no due_at, would have to be walked past.
     active = TaskSchedule.objects.filter(_CONDITIONS[ScheduleStatus.ACTIVE], due_at__isnull=False)
     return active.order_by("due_at").values_list("next_run_at", flat=True).first()
+
+
+_DECIDED_BY_REQUESTS = (Reason.REQUESTED, Reason.RULE_CHANGED)
+
+
+def waiting_since() -> datetime | None:
+    """Since when the active schedules wait that a tick has to look at first: since they are due, or were changed."""
+    active = TaskSchedule.objects.filter(_CONDITIONS[ScheduleStatus.ACTIVE], due_at__isnull=False)
+    rows = active.order_by("due_at").values_list("next_run_at", "updated_at")[:MOST_LOOKED_AT]
+    return min((max(due_at, updated_at) for due_at, updated_at in rows if due_at), default=None)
+
+
+def latest_tick_at() -> datetime | None:
+    """When a tick last had something to decide, by the last rows of the ledger."""
+    rows = Occurrence.objects.order_by("-id").values_list("decided_at", "origin", "reason")[:MOST_LOOKED_AT]
+    ticks = (row[0] for row in rows if row[1] == Origin.SCHEDULE and row[2] not in _DECIDED_BY_REQUESTS)
+    return max(ticks, default=None)
+
+
+def count_buffered() -> int:
+    """How many occurrences wait for the end of a task, of the first thousand schedules that have such."""
+    waiting = TaskSchedule.objects.filter(buffered_count__gt=0).order_by("pk")
+    return sum(waiting.values_list("buffered_count", flat=True)[:MOST_ALERTS])

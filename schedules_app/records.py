@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from access_app.principals import DEFAULT_PROJECT
 from tasks_app.ids import new_id
 
 
@@ -67,6 +68,7 @@ class NewSchedule:
     priority: int = 5
     queue: str = "tasks"
     tags: Sequence[str] = ()
+    callback_url: str | None = None
     name: str = ""
     every_x_days: int | None = None
     every_x_hours: int | None = None
@@ -82,7 +84,7 @@ class NewSchedule:
     fold: str = "first"
     excluded_dates: Sequence[str] = ()
     calendars: Sequence[str] = ()
-    """Names of calendars."""
+    """Names of calendars of its project."""
     roll: str = "skip"
     jitter_seconds: int = 0
     catch_up: str = "latest"
@@ -92,6 +94,7 @@ class NewSchedule:
     expires_after_seconds: float | None = None
     alert_after_failures: int | None = None
     expect_success_by: str | None = None
+    project_id: int = DEFAULT_PROJECT
     task_schedule_id: UUID = field(default_factory=new_id)
 
 
@@ -103,6 +106,7 @@ class NewCalendar:
     description: str = ""
     dates: Sequence[str] = ()
     rrules: Sequence[str] = ()
+    project_id: int = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True)

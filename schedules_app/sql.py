@@ -4,7 +4,7 @@ A statement's text never depends on the number of rows (`tasks_app.arrays`).
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -186,9 +186,8 @@ def has_work(now: datetime) -> bool:
 
 def next_firing(since: datetime, until: datetime) -> datetime | None:
     """The earliest `next_run_at` in a range of the schedules that are not paused."""
-    moment: datetime | str | None = next(iter(_look(_NEXT_FIRING, since=since, until=until)), None)
-    # SQLite keeps times as texts, in UTC.
-    return datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
+    moment: datetime | None = next(iter(_look(_NEXT_FIRING, since=since, until=until)), None)
+    return moment and arrays.in_utc(moment)
 
 
 def _look(statement: str, **moments: datetime) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 from drf_yasg import openapi
 from rest_framework import serializers
 
-from scheduler_service.swagger import problem_answer
+from scheduler_service.swagger import header, problem_answer
 from schedules_app.etags import PreconditionFailed
 from schedules_app.serializers import (
     BackfillSerializer,
@@ -14,6 +14,7 @@ from schedules_app.serializers import (
     OccurrenceSerializer,
     ScheduleSerializer,
 )
+from tasks_app.fields import INSTANT_SCHEMA
 
 SCHEDULES, CALENDARS = ["task-schedules"], ["calendars"]
 
@@ -85,13 +86,16 @@ IF_MATCH = openapi.Parameter(
     "changed since (firing is no change), the answer is 412.",
     type=openapi.TYPE_STRING,
 )
+ETAG = {
+    "ETag": header("Of this answer, for `If-Match` and `If-None-Match`.", pattern='^"[0-9]+-[0-9a-f]{12}"$')
+}
 IF_NONE_MATCH = openapi.Parameter(
     "If-None-Match",
     openapi.IN_HEADER,
     "The `ETag` of the last answer: if this one would be the same, it is 304 without a body.",
     type=openapi.TYPE_STRING,
 )
-COUNT = parameter("count", "How many, from 1 to 1000.", openapi.TYPE_INTEGER, default=10)
+COUNT = parameter("count", "How many.", openapi.TYPE_INTEGER, minimum=1, maximum=1000, default=10)
 FROM = parameter(
-    "from", "Those at this time or later; now, if left out.", openapi.TYPE_STRING, format="date-time"
+    "from", "Those at this time or later; now, if left out.", openapi.TYPE_STRING, **INSTANT_SCHEMA
 )

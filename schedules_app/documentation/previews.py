@@ -23,6 +23,7 @@ _ITEMS = (
 )
 
 PREVIEW_SCHEDULE: dict[str, Any] = {
+    "operation_id": "task_schedules_preview",
     "operation_summary": "Preview the occurrences of a task schedule",
     "operation_description": f"As if it were not paused; a limit on its tasks counts. {_ITEMS}",
     "manual_parameters": [COUNT, FROM],
@@ -33,6 +34,7 @@ PREVIEW_SCHEDULE: dict[str, Any] = {
     "tags": SCHEDULES,
 }
 PREVIEW_NEW: dict[str, Any] = {
+    "operation_id": "task_schedules_preview_new",
     "operation_summary": "Preview a recurrence",
     "operation_description": (
         "Takes what creating a schedule takes, and checks it in the same way, but stores nothing; `operation` may be "
@@ -47,6 +49,7 @@ PREVIEW_NEW: dict[str, Any] = {
     "tags": SCHEDULES,
 }
 FORECAST: dict[str, Any] = {
+    "operation_id": "forecast_read",
     "operation_summary": "Forecast the load",
     "operation_description": (
         "How many tasks the schedules will create, by the minute in which these may start; minutes without tasks are "
@@ -54,7 +57,7 @@ FORECAST: dict[str, Any] = {
         "the forecast is whole only as far as `until`."
     ),
     "manual_parameters": [
-        parameter("hours", "How far to look ahead, from 1 to 168.", openapi.TYPE_INTEGER, default=24)
+        parameter("hours", "How far to look ahead.", openapi.TYPE_INTEGER, minimum=1, maximum=168, default=24)
     ],
     "responses": {
         200: answer("The forecast.", ForecastSerializer, FORECAST_EXAMPLE),

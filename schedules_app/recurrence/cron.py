@@ -135,7 +135,9 @@ def _refusal(message: str, fields: list[str]) -> InvalidRecurrence:
         return _bad(name, fields)
     if name == "month":
         return _bad(name, fields)
-    return InvalidRecurrence("cron", f"never comes: no month of {fields[3]} has a day {fields[2]}")
+    return InvalidRecurrence(
+        "cron", f"never comes: day {fields[2]} is in no month of {fields[3]}; change one of the two"
+    )
 
 
 def _bad(name: str, fields: list[str]) -> InvalidRecurrence:

@@ -36,7 +36,7 @@ class PauseSerializer(ActionSerializer):
     )
 
     class Meta:
-        ref_name = "Pause"
+        ref_name = "SchedulePause"
         swagger_schema_fields = {
             "example": {"note": "The invoice system is down.", "until": "2030-02-01T06:00:00Z"}
         }
@@ -56,7 +56,7 @@ class ResumeSerializer(ActionSerializer):
     )
 
     class Meta:
-        ref_name = "Resume"
+        ref_name = "ScheduleResume"
         swagger_schema_fields = {"example": {"catch_up": True}}
 
 
@@ -73,7 +73,7 @@ class TriggerSerializer(ActionSerializer):
     )
 
     class Meta:
-        ref_name = "Trigger"
+        ref_name = "ScheduleTrigger"
         swagger_schema_fields = {"example": {"obey_overlap": True}}
 
 
@@ -83,17 +83,17 @@ class RestoreSerializer(ActionSerializer):
     occurs_at = InstantField(help_text="The nominal time by the rule, as in `overrides`.")
 
     class Meta:
-        ref_name = "Restore"
+        ref_name = "OccurrenceRestore"
         swagger_schema_fields = {"example": {"occurs_at": "2030-02-01T01:30:00Z"}}
 
 
 class MoveOccurrenceSerializer(RestoreSerializer):
     """Which occurrence to move, and where to."""
 
-    to = InstantField(help_text="When it shall come instead.")
+    to = InstantField(help_text="When it shall come instead; within a year from now.")
 
     class Meta:
-        ref_name = "Move"
+        ref_name = "OccurrenceMove"
         swagger_schema_fields = {
             "example": {"occurs_at": "2030-02-01T01:30:00Z", "to": "2030-02-01T03:00:00Z"}
         }

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from schedules_app import recurrence
 from schedules_app.examples import CALENDAR, NEW_CALENDAR
-from schedules_app.fields import CalendarNameField, WordsField
+from schedules_app.fields import CalendarNameField, DayField, WordsField
 from schedules_app.recurrence import InvalidRecurrence
 from schedules_app.serializers.rules import as_validation_error
 from tasks_app.fields import InstantField, StrictCharField, StrictSerializerMixin
@@ -24,7 +24,7 @@ class CalendarChangesSerializer(StrictSerializerMixin, serializers.Serializer):
 
     description = StrictCharField(max_length=200, allow_blank=True, default="", help_text="For people.")
     dates = WordsField(
-        child=StrictCharField(max_length=10),
+        child=DayField(max_length=10),
         max_length=MAX_DATES,
         default=list,
         help_text="Days, as 2030-12-25.",
@@ -52,7 +52,7 @@ class CalendarChangesSerializer(StrictSerializerMixin, serializers.Serializer):
 class NewCalendarSerializer(CalendarChangesSerializer):
     """What a request says about a new calendar."""
 
-    name = CalendarNameField(max_length=64, help_text="Unique; it cannot be changed.")
+    name = CalendarNameField(max_length=64, help_text="Unique in its project; it cannot be changed.")
 
     class Meta:
         ref_name = "NewCalendar"
@@ -60,7 +60,7 @@ class NewCalendarSerializer(CalendarChangesSerializer):
 
 
 class CalendarSerializer(serializers.Serializer):
-    """A named set of days that schedules share."""
+    """A named set of days that schedules of a project share."""
 
     name = serializers.CharField()
     description = serializers.CharField()

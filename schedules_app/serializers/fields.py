@@ -5,12 +5,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from schedules_app.fields import CalendarNameField, TimeOfDayField, WordsField
+from schedules_app.fields import (
+    CalendarNameField,
+    CronField,
+    DayOrTimeField,
+    RRuleField,
+    TimeOfDayField,
+    WordsField,
+    ZoneField,
+)
 from schedules_app.records import Overlap
 from schedules_app.recurrence import CatchUp, Fold, Gap, Roll
 from tasks_app.fields import (
     InstantField,
-    StrictCharField,
     StrictChoiceField,
     StrictFloatField,
     StrictIntegerField,
@@ -49,22 +56,20 @@ class RecurrenceFields(serializers.Serializer):
     every_x_hours = _count(876_600, "Elapsed hours.")
     every_x_minutes = _count(52_596_000, "Elapsed minutes.")
     every_x_seconds = _count(2**31 - 1, "Elapsed seconds.")
-    cron = StrictCharField(
+    cron = CronField(
         max_length=200,
         allow_null=True,
         default=None,
         help_text="Five fields, as of Debian's cron, or a word such as @daily; in place of the intervals.",
     )
-    rrule = StrictCharField(
+    rrule = RRuleField(
         max_length=MAX_RRULE_LENGTH,
         allow_null=True,
         default=None,
         help_text="RFC 5545: lines of RRULE, RDATE, EXRULE, EXDATE; in place of intervals and cron. A DTSTART "
         "line sets `starts_at` and `timezone` and is not kept.",
     )
-    timezone = StrictCharField(
-        max_length=64, default="UTC", help_text="IANA name of the zone that it follows."
-    )
+    timezone = ZoneField(max_length=64, default="UTC", help_text="IANA name of the zone that it follows.")
     starts_at = InstantField(
         required=False,
         allow_null=True,
@@ -83,7 +88,7 @@ class RecurrenceFields(serializers.Serializer):
     )
     fold = _word(Fold, Fold.FIRST, "A wall-clock time that exists twice on a day: which of the two.")
     excluded_dates = WordsField(
-        child=StrictCharField(max_length=40),
+        child=DayOrTimeField(max_length=40),
         max_length=MAX_EXCLUDED_DATES,
         default=list,
         help_text="Whole days of `timezone` (2030-12-24) or single times with an offset; they do not fire.",
@@ -92,7 +97,7 @@ class RecurrenceFields(serializers.Serializer):
         child=CalendarNameField(max_length=64),
         max_length=MAX_CALENDARS,
         default=list,
-        help_text="Names of calendars, whose days are no working days.",
+        help_text="Names of calendars of its project, whose days are no working days.",
     )
     roll = _word(Roll, Roll.SKIP, "What becomes of an occurrence on a day of a calendar.")
     jitter_seconds = StrictIntegerField(

@@ -119,7 +119,7 @@ class MinuteSerializer(serializers.Serializer):
 
 
 class ForecastSerializer(serializers.Serializer):
-    """How many tasks the schedules will create, by the minute in which these may start."""
+    """How many tasks the schedules of a project will create, by the minute in which these may start."""
 
     until = InstantField(help_text="The counts are whole as far as here.")
     truncated = serializers.BooleanField(

@@ -47,13 +47,16 @@ def as_validation_error(error: InvalidRecurrence) -> ValidationError:
     return fault(error.field, error.message)
 
 
-def checked_rule(attrs: Mapping[str, Any], schedule: TaskSchedule | None) -> Rule:
-    """The rule of these fields, on top of the schedule's own when one is changed; raises ValidationError."""
+def checked_rule(attrs: Mapping[str, Any], schedule: TaskSchedule | None, project_id: int) -> Rule:
+    """The rule of these fields, on top of the schedule's own when one is changed; raises ValidationError.
+
+    The project is the one whose calendars they name.
+    """
     draft = _draft(attrs, schedule)
     if not any(getattr(draft, name) for name in KINDS):
         message = f"A schedule needs a recurrence: one or more of {', '.join(KINDS[:4])}, or cron, or rrule."
         raise fault(KINDS[0], message, "recurrence_required")
-    calendars = _calendars(attrs["calendars"]) if "calendars" in attrs else None
+    calendars = _calendars(attrs["calendars"], project_id) if "calendars" in attrs else None
     if calendars is None and schedule is None:
         calendars = []
     try:
@@ -75,8 +78,8 @@ def _draft(attrs: Mapping[str, Any], schedule: TaskSchedule | None) -> TaskSched
     return draft
 
 
-def _calendars(names: list[str]) -> list[Calendar]:
-    found = {calendar.name: calendar for calendar in queries.calendars_named(names)}
+def _calendars(names: list[str], project_id: int) -> list[Calendar]:
+    found = {calendar.name: calendar for calendar in queries.calendars_named(names, project_id)}
     unknown = [index for index, name in enumerate(names) if name not in found]
     if unknown:
         message = "There is no such calendar; create it first."

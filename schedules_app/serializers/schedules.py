@@ -28,7 +28,10 @@ TEMPLATE_FIELDS = ("operation", "arguments", *FILLED_IN)
 
 
 class NewScheduleSerializer(TaskTemplateFields, RecurrenceFields, PolicyFields):
-    """What a request says about a task schedule: a template, exactly one kind of recurrence, policies."""
+    """What a request says about a task schedule: a template, exactly one kind of recurrence, policies.
+
+    `project_id` of the context is the project in which the request acts.
+    """
 
     name = StrictCharField(
         max_length=200, allow_blank=True, default="", help_text="For people; it need not be unique."
@@ -67,7 +70,7 @@ class NewScheduleSerializer(TaskTemplateFields, RecurrenceFields, PolicyFields):
             return attrs
         zone = attrs.get("timezone") or cast(TaskSchedule, self.instance).timezone
         attrs = without_dtstart(attrs, self.initial_data, zone)
-        self.rule = checked_rule(attrs, self.instance)
+        self.rule = checked_rule(attrs, self.instance, self.context["project_id"])
         return attrs
 
 
@@ -98,7 +101,7 @@ class OverrideSerializer(serializers.Serializer):
     moved_to = InstantField(read_only=True, allow_null=True, help_text="null: it does not fire.")
 
     class Meta:
-        ref_name = "Override"
+        ref_name = "OccurrenceOverride"
 
 
 class ScheduleSerializer(NewScheduleSerializer):
@@ -148,7 +151,7 @@ class ScheduleSerializer(NewScheduleSerializer):
 
     class Meta:
         ref_name = "TaskSchedule"
-        swagger_schema_fields = {"example": SCHEDULE}
+        swagger_schema_fields = {"example": SCHEDULE, "required": [*SCHEDULE]}
 
     def get_fields(self) -> dict[str, serializers.Field]:
         fields = super().get_fields()

@@ -1,7 +1,8 @@
 """The only writer of task schedules, their occurrences, calendars and backfills.
 
-`now` is for tests and defaults to the database's clock. Verbs on a schedule that does not exist change
-nothing and say so. Errors are InvalidRecurrence and those of `schedules_app.errors`.
+`now` is for tests and defaults to the database's clock. Verbs on a schedule that does not exist, or not in the project
+that `project_id` names (None: in any), change nothing and say so. A calendar's name is one of a project. Errors are
+InvalidRecurrence and those of `schedules_app.errors`.
 """
 
 from schedules_app.store.actions import move, restore, skip_next

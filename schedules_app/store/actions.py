@@ -19,14 +19,16 @@ FURTHEST = timedelta(days=366)
 """How far ahead an occurrence can be moved."""
 
 
-def skip_next(schedule_id: UUID, now: datetime | None = None) -> datetime | None:
+def skip_next(
+    schedule_id: UUID, now: datetime | None = None, *, project_id: int | None = None
+) -> datetime | None:
     """Let the next occurrence not fire; its time. None when there is no such schedule or no next occurrence.
 
     Of a paused schedule it is the next one from now on. Raises InvalidRecurrence and TooManyOverrides.
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
-        schedule = _opened(schedule_id, moment)
+        schedule = _opened(schedule_id, project_id, moment)
         if schedule is None or schedule.next_run_at is None:
             return None
         position = schedule.next_run_at
@@ -41,7 +43,12 @@ def skip_next(schedule_id: UUID, now: datetime | None = None) -> datetime | None
 
 
 def move(
-    schedule_id: UUID, occurs_at: datetime, to: datetime, now: datetime | None = None
+    schedule_id: UUID,
+    occurs_at: datetime,
+    to: datetime,
+    now: datetime | None = None,
+    *,
+    project_id: int | None = None,
 ) -> TaskSchedule | None:
     """Let the occurrence that comes at `occurs_at` come at `to`; the schedule, None when there is none.
 
@@ -51,7 +58,7 @@ def move(
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
-        schedule = _opened(schedule_id, moment)
+        schedule = _opened(schedule_id, project_id, moment)
         if schedule is None:
             return None
         _check_target(to, moment)
@@ -65,7 +72,9 @@ def move(
     return schedule
 
 
-def restore(schedule_id: UUID, occurs_at: datetime, now: datetime | None = None) -> TaskSchedule | None:
+def restore(
+    schedule_id: UUID, occurs_at: datetime, now: datetime | None = None, *, project_id: int | None = None
+) -> TaskSchedule | None:
     """Take back a skip or a move; the schedule, None when there is none.
 
     `occurs_at` is the nominal time by the rule. Raises NoSuchOccurrence when nothing is skipped or moved from there,
@@ -73,7 +82,7 @@ def restore(schedule_id: UUID, occurs_at: datetime, now: datetime | None = None)
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
-        schedule = _opened(schedule_id, moment)
+        schedule = _opened(schedule_id, project_id, moment)
         if schedule is None:
             return None
         pairs = overrides.read(schedule)
@@ -92,9 +101,9 @@ def restore(schedule_id: UUID, occurs_at: datetime, now: datetime | None = None)
     return schedule
 
 
-def _opened(schedule_id: UUID, now: datetime) -> TaskSchedule | None:
+def _opened(schedule_id: UUID, project_id: int | None, now: datetime) -> TaskSchedule | None:
     """The schedule, locked, without what lay ahead."""
-    schedule = lock(schedule_id)
+    schedule = lock(schedule_id, project_id)
     if schedule is not None:
         withdraw([schedule], now)
     return schedule

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from schedules_app import sql
+from schedules_app import metering, sql
 from schedules_app.errors import TooManyOccurrences
 from schedules_app.firing import Firing, rule_of
 from schedules_app.models import Backfill, Occurrence, TaskSchedule
@@ -52,7 +52,13 @@ def plan_backfill(schedule: TaskSchedule, start: datetime, end: datetime, now: d
 
 
 def backfill(
-    schedule_id: UUID, start: datetime, end: datetime, priority: int, now: datetime | None = None
+    schedule_id: UUID,
+    start: datetime,
+    end: datetime,
+    priority: int,
+    now: datetime | None = None,
+    *,
+    project_id: int | None = None,
 ) -> Backfill | None:
     """Have what the rule gives from `start` to `end`, both inclusive, fired by ticks; None: no such schedule.
 
@@ -61,7 +67,7 @@ def backfill(
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
-        schedule = lock(schedule_id)
+        schedule = lock(schedule_id, project_id)
         if schedule is None:
             return None
         total = plan_backfill(schedule, start, end, moment)
@@ -78,9 +84,11 @@ def backfill(
         )
 
 
-def cancel_backfill(backfill_id: UUID, now: datetime | None = None) -> bool:
+def cancel_backfill(backfill_id: UUID, now: datetime | None = None, *, project_id: int | None = None) -> bool:
     """Stop a backfill; the tasks that it has created stay. False when it is not running."""
     running = Backfill.objects.filter(backfill_id=backfill_id, status=BackfillStatus.RUNNING)
+    if project_id is not None:
+        running = running.filter(task_schedule__project_id=project_id)
     moment = now or task_store.database_now()
     return running.update(status=BackfillStatus.CANCELLED, finished_at=moment) == 1
 
@@ -164,4 +172,5 @@ def _fire(schedule: TaskSchedule, times: list[datetime], priority: int, now: dat
     tasks = at_once(schedule, tuple(times), now)
     rows = Firing(schedule=schedule, now=now, fires=tuple(times)).verdicts(tasks)
     sql.record([row._replace(origin=Origin.BACKFILL) for row in rows])
+    metering.decided(rows)
     task_store.create(tasks, now)

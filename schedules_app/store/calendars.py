@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import prefetch_related_objects
+from django.db.models import QuerySet, prefetch_related_objects
 
+from access_app.principals import DEFAULT_PROJECT
 from schedules_app import recurrence
 from schedules_app.errors import CalendarBusy, CalendarExists, CalendarInUse
 from schedules_app.firing import rule_of
@@ -45,6 +46,7 @@ def create_calendar(new: NewCalendar, now: datetime | None = None) -> Calendar:
     moment = now or task_store.database_now()
     calendar = Calendar(
         name=new.name,
+        project_id=new.project_id,
         description=new.description,
         dates=list(new.dates),
         rrules=list(new.rrules),
@@ -60,11 +62,17 @@ def create_calendar(new: NewCalendar, now: datetime | None = None) -> Calendar:
     return calendar
 
 
-def update_calendar(name: str, changes: Mapping[str, Any], now: datetime | None = None) -> Calendar | None:
-    """Change a calendar and, in the same transaction, when the schedules that keep it go on; None: no such calendar.
+def update_calendar(
+    name: str,
+    changes: Mapping[str, Any],
+    now: datetime | None = None,
+    *,
+    project_id: int = DEFAULT_PROJECT,
+) -> Calendar | None:
+    """Change a project's calendar, and when the schedules that keep it go on; None: there is no such calendar.
 
-    As a change of their rule: it takes effect from now and never fires the past. Raises InvalidRecurrence and
-    CalendarBusy.
+    In one transaction. As a change of their rule: it takes effect from now and never fires the past. Raises
+    InvalidRecurrence and CalendarBusy.
     """
     unknown = changes.keys() - CHANGEABLE
     if unknown:
@@ -72,15 +80,15 @@ def update_calendar(name: str, changes: Mapping[str, Any], now: datetime | None 
     moment = now or task_store.database_now()
     for _ in range(_ATTEMPTS):
         with suppress(_Joined), transaction.atomic():
-            return _update(name, changes, moment)
+            return _update(Calendar.objects.filter(project_id=project_id, name=name), changes, moment)
     raise CalendarBusy(name)
 
 
-def delete_calendar(name: str) -> bool:
-    """Remove a calendar; False when there is none. Raises CalendarInUse."""
+def delete_calendar(name: str, *, project_id: int = DEFAULT_PROJECT) -> bool:
+    """Remove a project's calendar; False when there is none. Raises CalendarInUse."""
     with transaction.atomic():
         # Locked, so that no schedule begins to keep it after the count.
-        calendar = Calendar.objects.select_for_update().filter(name=name).first()
+        calendar = Calendar.objects.select_for_update().filter(project_id=project_id, name=name).first()
         if calendar is None:
             return False
         if count := ScheduleCalendar.objects.filter(calendar=calendar).count():
@@ -95,26 +103,26 @@ def _check(calendar: Calendar) -> None:
     )
 
 
-def _keepers(name: str) -> list[UUID]:
-    kept = TaskSchedule.objects.filter(calendars__name=name).order_by("task_schedule_id")
+def _keepers(chosen: QuerySet[Calendar]) -> list[UUID]:
+    kept = TaskSchedule.objects.filter(calendars__in=chosen).order_by("task_schedule_id")
     return list(kept.values_list("task_schedule_id", flat=True))
 
 
-def _locked_keepers(name: str) -> list[UUID]:
+def _locked_keepers(calendar: QuerySet[Calendar]) -> list[UUID]:
     """The schedules that keep a calendar, locked: before the calendar and in one order, as every writer does."""
-    chosen = TaskSchedule.objects.filter(task_schedule_id__in=_keepers(name))
+    chosen = TaskSchedule.objects.filter(task_schedule_id__in=_keepers(calendar))
     locked = chosen.select_for_update().order_by("task_schedule_id")
     return list(locked.values_list("task_schedule_id", flat=True))
 
 
-def _update(name: str, changes: Mapping[str, Any], now: datetime) -> Calendar | None:
-    keys = _locked_keepers(name)
-    calendar = Calendar.objects.select_for_update(no_key=True).filter(name=name).first()
+def _update(chosen: QuerySet[Calendar], changes: Mapping[str, Any], now: datetime) -> Calendar | None:
+    keys = _locked_keepers(chosen)
+    calendar = chosen.select_for_update(no_key=True).first()
     if calendar is None:
         return None
     # Who has begun to keep it in between is not locked, and must not be now: a writer that has locked a schedule
     # may be waiting for the calendar. So both are let go, and locked again.
-    if set(_keepers(name)) - set(keys):
+    if set(_keepers(chosen)) - set(keys):
         raise _Joined
     values = {key: value if key == "description" else list(value) for key, value in changes.items()}
     changed = {key for key, value in values.items() if getattr(calendar, key) != value}

@@ -1,6 +1,7 @@
 """Create, change and delete task schedules."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from schedules_app.deadlines import deadline_after
 from schedules_app.errors import StaleRevision
@@ -41,27 +43,27 @@ TEMPLATE = frozenset(
         "tags",
         "max_attempts",
         "timeout_seconds",
+        "callback_url",
         "jitter_seconds",
         "expires_after_seconds",
     }
 )
 LAID_DOWN = RULE | TEMPLATE | {"overlap", "schedule_x_times"}
 """Columns that what lies ahead was made of."""
-EDITABLE = frozenset(field.name for field in fields(NewSchedule)) - {"task_schedule_id"}
+EDITABLE = frozenset(field.name for field in fields(NewSchedule)) - {"task_schedule_id", "project_id"}
 
 
 def create(new: Sequence[NewSchedule], now: datetime | None = None) -> list[TaskSchedule]:
     """Store schedules in one INSERT. The first occurrence is the first at or after `starts_at`, or now.
 
     A `starts_at` in the past only anchors the rule: what lies behind is not fired. Raises InvalidRecurrence, also for
-    a rule that has no occurrence ahead, and for a calendar that does not exist.
+    a rule that has no occurrence ahead, and for a calendar that its project does not have.
     """
     if not new:
         return []
     moment = now or task_store.database_now()
     with transaction.atomic():
-        calendars = membership.named(name for item in new for name in item.calendars)
-        kept = [[calendars[name] for name in dict.fromkeys(item.calendars)] for item in new]
+        kept = _kept(new)
         rows, schedules = [], []
         for item, own in zip(new, kept, strict=True):
             schedule, skipped = _new_row(item, own, moment)
@@ -73,12 +75,22 @@ def create(new: Sequence[NewSchedule], now: datetime | None = None) -> list[Task
     return schedules
 
 
+def _kept(new: Sequence[NewSchedule]) -> list[list[Calendar]]:
+    """The calendars of each new schedule, held; in one order for all who create."""
+    wanted: dict[int, set[str]] = defaultdict(set)
+    for item in new:
+        wanted[item.project_id].update(item.calendars)
+    found = {project_id: membership.named(names, project_id) for project_id, names in sorted(wanted.items())}
+    return [[found[item.project_id][name] for name in dict.fromkeys(item.calendars)] for item in new]
+
+
 def update(
     schedule_id: UUID,
     changes: Mapping[str, Any],
     now: datetime | None = None,
     *,
     if_revision: int | None = None,
+    project_id: int | None = None,
 ) -> TaskSchedule | None:
     """Change columns; the schedule as it is then, or None when there is none.
 
@@ -92,26 +104,38 @@ def update(
         raise TypeError(f"columns that cannot be changed: {sorted(unknown)}")
     moment = now or task_store.database_now()
     with transaction.atomic():
-        schedule = lock(schedule_id)
+        schedule = lock(schedule_id, project_id)
         if schedule is not None:
             _check_revision(schedule, if_revision)
             _change(schedule, changes, moment)
     return schedule
 
 
-def lock(schedule_id: UUID) -> TaskSchedule | None:
+def within(project_id: int | None) -> QuerySet[TaskSchedule]:
+    """The schedules of a project; None: of every one."""
+    schedules = TaskSchedule.objects.all()
+    return schedules if project_id is None else schedules.filter(project_id=project_id)
+
+
+def lock(schedule_id: UUID, project_id: int | None = None) -> TaskSchedule | None:
     """The schedule, held against every other writer until the transaction of the caller ends."""
-    return TaskSchedule.objects.select_for_update().filter(task_schedule_id=schedule_id).first()
+    return within(project_id).select_for_update().filter(task_schedule_id=schedule_id).first()
 
 
-def delete(schedule_id: UUID, now: datetime | None = None, *, if_revision: int | None = None) -> bool:
+def delete(
+    schedule_id: UUID,
+    now: datetime | None = None,
+    *,
+    if_revision: int | None = None,
+    project_id: int | None = None,
+) -> bool:
     """Remove a schedule, its ledger and its backfills; False when there is none. Raises StaleRevision.
 
     Its tasks stay, but for those that were laid down ahead and have not begun.
     """
     with transaction.atomic():
         # Locked first: a tick could otherwise add a ledger row in between, and the foreign key refuse.
-        schedule = lock(schedule_id)
+        schedule = lock(schedule_id, project_id)
         if schedule is None:
             return False
         _check_revision(schedule, if_revision)
@@ -180,7 +204,7 @@ def _change(schedule: TaskSchedule, changes: Mapping[str, Any], now: datetime) -
 def _assign(schedule: TaskSchedule, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if name == "calendars":
-            membership.keep(schedule, list(membership.named(value).values()))
+            membership.keep(schedule, list(membership.named(value, schedule.project_id).values()))
         else:
             setattr(schedule, name, value)
 

@@ -6,8 +6,8 @@ from schedules_app.models import Calendar, ScheduleCalendar, TaskSchedule
 from schedules_app.recurrence import InvalidRecurrence
 
 
-def named(names: Iterable[str]) -> dict[str, Calendar]:
-    """The calendars of these names, held against change and deletion until the transaction of the caller ends.
+def named(names: Iterable[str], project_id: int) -> dict[str, Calendar]:
+    """A project's calendars of these names, held against change and deletion until the transaction of the caller ends.
 
     Raises InvalidRecurrence when one does not exist.
     """
@@ -15,7 +15,8 @@ def named(names: Iterable[str]) -> dict[str, Calendar]:
     if not wanted:
         return {}
     # In one order for all: two writers that lock the same calendars must not deadlock.
-    locked = Calendar.objects.filter(name__in=wanted).order_by("name").select_for_update(no_key=True)
+    mine = Calendar.objects.filter(project_id=project_id, name__in=wanted)
+    locked = mine.order_by("name").select_for_update(no_key=True)
     found = {calendar.name: calendar for calendar in locked}
     if missing := sorted(wanted - found.keys()):
         message = f"the calendar {missing[0]!r} does not exist; create it first with POST /calendars/"

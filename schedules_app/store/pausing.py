@@ -11,6 +11,7 @@ from schedules_app.firing import rule_of
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Reason
 from schedules_app.recurrence import InvalidRecurrence
+from schedules_app.store.editing import within
 from schedules_app.store.withdrawal import (
     POSITION,
     go_on,
@@ -28,7 +29,12 @@ _COLUMNS = [*POSITION, "paused_at", "paused_until", "pause_note", "updated_at"]
 
 
 def pause(
-    schedule_ids: Iterable[UUID], now: datetime | None = None, note: str = "", until: datetime | None = None
+    schedule_ids: Iterable[UUID],
+    now: datetime | None = None,
+    note: str = "",
+    until: datetime | None = None,
+    *,
+    project_id: int | None = None,
 ) -> set[UUID]:
     """Stop firing, for good or until a time; the ids of the schedules that this changed.
 
@@ -39,7 +45,7 @@ def pause(
     if until is not None and until <= moment:
         raise InvalidRecurrence("until", "lies in the past; give a later time, or null: until it is resumed")
     with transaction.atomic():
-        schedules = _locked(schedule_ids)
+        schedules = _locked(schedule_ids, project_id)
         withdraw([item for item in schedules if item.paused_at is None], moment)
         changed = [item for item in schedules if _is_changed(item, note[:200], until)]
         rows = [row for item in changed for row in _position(item, moment)]
@@ -50,7 +56,13 @@ def pause(
     return {schedule.task_schedule_id for schedule in changed}
 
 
-def resume(schedule_ids: Iterable[UUID], now: datetime | None = None, *, catch_up: bool = False) -> set[UUID]:
+def resume(
+    schedule_ids: Iterable[UUID],
+    now: datetime | None = None,
+    *,
+    catch_up: bool = False,
+    project_id: int | None = None,
+) -> set[UUID]:
     """Fire again; the ids of the schedules that this changed. Raises InvalidRecurrence.
 
     What a schedule left out while it was paused is recorded as skipped, and it goes on with the next occurrence. With
@@ -58,7 +70,9 @@ def resume(schedule_ids: Iterable[UUID], now: datetime | None = None, *, catch_u
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
-        paused = [schedule for schedule in _locked(schedule_ids) if schedule.paused_at is not None]
+        paused = [
+            schedule for schedule in _locked(schedule_ids, project_id) if schedule.paused_at is not None
+        ]
         rows: list[Occurrence] = []
         for schedule in paused:
             if not catch_up:
@@ -69,9 +83,9 @@ def resume(schedule_ids: Iterable[UUID], now: datetime | None = None, *, catch_u
     return {schedule.task_schedule_id for schedule in paused}
 
 
-def _locked(schedule_ids: Iterable[UUID]) -> list[TaskSchedule]:
+def _locked(schedule_ids: Iterable[UUID], project_id: int | None) -> list[TaskSchedule]:
     # In one order for all: two writers that lock the same schedules must not deadlock.
-    chosen = TaskSchedule.objects.filter(task_schedule_id__in=list(schedule_ids))
+    chosen = within(project_id).filter(task_schedule_id__in=list(schedule_ids))
     return list(chosen.select_for_update().order_by("task_schedule_id").prefetch_related("calendars"))
 
 

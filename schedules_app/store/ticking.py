@@ -11,7 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from schedules_app import plain, sql
+from schedules_app import metering, plain, sql
 from schedules_app.firing import Firing, fire, left_out, skipped_rows, wait_over
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Fired, Overlap, Reason
@@ -191,6 +191,7 @@ def _write(
     _cancel([firing.schedule_id for firing in firings if firing.cancels and firing.schedule_id in won], now)
     sql.record(fired)
     Occurrence.objects.bulk_create(skipped, ignore_conflicts=True)
+    metering.decided(fired, skipped)
     task_store.lay_down(laid_down)
     task_store.create(tasks, now)
     return len(laid_down) + len(tasks), sum(row.count for row in skipped)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from schedules_app import sql
+from schedules_app import metering, sql
 from schedules_app.firing import Firing, later
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Origin, Overlap, Reason
@@ -36,6 +36,7 @@ def trigger(
     *,
     obey_overlap: bool = False,
     arguments: Mapping[str, Any] | None = None,
+    project_id: int | None = None,
 ) -> Triggered | None:
     """Create a task like the schedule's now, also of a paused or finished one; None when there is no such schedule.
 
@@ -45,7 +46,7 @@ def trigger(
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
-        schedule = lock(schedule_id)
+        schedule = lock(schedule_id, project_id)
         if schedule is None:
             return None
         row = Occurrence(
@@ -59,12 +60,14 @@ def trigger(
         if obey_overlap and not _may_run(schedule, moment):
             row.verdict, row.reason = "SKIPPED", Reason.OVERLAP
             row.save(force_insert=True)
+            metering.decided(others=[row])
             return Triggered(row.verdict, row, None)
         if arguments is not None:
             schedule.arguments = dict(arguments)
         new = _task(schedule, row.occurs_at, moment)
         row.task_id = new.task_id
         row.save(force_insert=True)
+        metering.decided(others=[row])
         [task] = task_store.create([new], moment)
     return Triggered(row.verdict, row, task)
 

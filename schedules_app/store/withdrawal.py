@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
 
+from schedules_app import metering
 from schedules_app.firing import SKIP_ALL, due_at, left_out, rule_of, skipped_rows
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import Origin, Reason
@@ -86,6 +87,7 @@ def is_used_up(schedule: TaskSchedule) -> bool:
 def record(rows: Sequence[Occurrence]) -> None:
     """Insert rows, but for times that have their verdict."""
     Occurrence.objects.bulk_create(rows, ignore_conflicts=True)
+    metering.decided(others=rows)
 
 
 def _step_back(schedule: TaskSchedule, moment: datetime) -> None:

@@ -13,6 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from access_app import audit
+from access_app.principals import SCHEDULES, project_of
 from scheduler_service.errors import Conflict
 from schedules_app import documentation as docs
 from schedules_app import queries, recurrence, store
@@ -33,6 +35,7 @@ from tasks_app.views import parse_id
 class BackfillListView(PagedView):
     """List the backfills of a schedule, and ask for one."""
 
+    scopes = SCHEDULES
     serializer_class = BackfillSerializer
     filterset_class = BackfillFilterSet
     queryset = Backfill.objects.none()
@@ -40,7 +43,7 @@ class BackfillListView(PagedView):
 
     @swagger_auto_schema(**docs.LIST_BACKFILLS)
     def get(self, request: Request, schedule_id: str) -> Response:
-        schedule = find(parse_id(schedule_id))
+        schedule = find(request, parse_id(schedule_id))
         return self.page(queries.backfills_of(schedule.pk), BackfillSerializer)
 
     @swagger_auto_schema(**docs.CREATE_BACKFILL)
@@ -51,7 +54,7 @@ class BackfillListView(PagedView):
 
 def _prepare(key: UUID, request: Request) -> Write:
     check_parameters(request.query_params, ())
-    schedule = find(key)
+    schedule = find(request, key)
     asked = body_of(request, NewBackfillSerializer)
     if asked["dry_run"]:
         return partial(_count, schedule, asked)
@@ -70,8 +73,12 @@ def _count(schedule: TaskSchedule, asked: dict[str, Any]) -> Response:
 
 
 def _create(request: Request, key: UUID, asked: dict[str, Any]) -> Response:
-    with problems():
-        backfill = store.backfill(key, asked["from"], asked["to"], asked["priority"])
+    with problems(), audit.changing(request) as note:
+        backfill = store.backfill(
+            key, asked["from"], asked["to"], asked["priority"], project_id=project_of(request)
+        )
+        made = [backfill.backfill_id] if backfill else []
+        note("backfill.create", "backfill", made, schedule_id=key, start=asked["from"], end=asked["to"])
     if backfill is None:
         raise missing(key)
     path = f"task-schedules/{key}/backfills/{backfill.backfill_id}/"
@@ -79,11 +86,11 @@ def _create(request: Request, key: UUID, asked: dict[str, Any]) -> Response:
     return Response(BackfillSerializer(backfill).data, status.HTTP_202_ACCEPTED, headers=headers)
 
 
-def _find(schedule_id: str, backfill_id: str) -> Backfill:
+def _find(request: Request, schedule_id: str, backfill_id: str) -> Backfill:
     key, backfill_key = parse_id(schedule_id), parse_id(backfill_id)
-    backfill = queries.backfills_of(key).filter(pk=backfill_key).first()
+    backfill = queries.find_backfill(backfill_key, key, project_of(request))
     if backfill is None:
-        find(key)
+        find(request, key)
         raise NotFound(f"The schedule has no backfill {backfill_key}.")
     return backfill
 
@@ -91,20 +98,28 @@ def _find(schedule_id: str, backfill_id: str) -> Backfill:
 class BackfillDetailView(APIView):
     """One backfill."""
 
+    scopes = SCHEDULES
+
     @swagger_auto_schema(**docs.READ_BACKFILL)
     def get(self, request: Request, schedule_id: str, backfill_id: str) -> Response:
         check_parameters(request.query_params, ())
-        return Response(BackfillSerializer(_find(schedule_id, backfill_id)).data)
+        return Response(BackfillSerializer(_find(request, schedule_id, backfill_id)).data)
 
 
 class BackfillCancelView(APIView):
     """Stop one backfill."""
 
+    scopes = SCHEDULES
+
     @swagger_auto_schema(**docs.CANCEL_BACKFILL)
     def post(self, request: Request, schedule_id: str, backfill_id: str) -> Response:
         check_parameters(request.query_params, ())
-        backfill = _find(schedule_id, backfill_id)
-        if not store.cancel_backfill(backfill.backfill_id):
-            backfill = _find(schedule_id, backfill_id)
+        backfill = _find(request, schedule_id, backfill_id)
+        with audit.changing(request) as note:
+            is_cancelled = store.cancel_backfill(backfill.backfill_id, project_id=project_of(request))
+            ended = [backfill.backfill_id] if is_cancelled else []
+            note("backfill.cancel", "backfill", ended, schedule_id=backfill.task_schedule_id)
+        if not is_cancelled:
+            backfill = _find(request, schedule_id, backfill_id)
             raise Conflict(f"The backfill is {backfill.status} already; only a running one can be cancelled.")
-        return Response(BackfillSerializer(_find(schedule_id, backfill_id)).data)
+        return Response(BackfillSerializer(_find(request, schedule_id, backfill_id)).data)

@@ -9,10 +9,12 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 from django.urls import get_script_prefix
 from rest_framework import generics, serializers
-from rest_framework.exceptions import ErrorDetail, NotFound
+from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
+from access_app.principals import project_of
 from scheduler_service.errors import Conflict, QueryError
 from schedules_app import errors, queries
 from schedules_app.etags import PreconditionFailed
@@ -32,9 +34,9 @@ def missing(schedule_id: UUID) -> NotFound:
     return NotFound(f"There is no task schedule {schedule_id}: it never existed, or was deleted.")
 
 
-def find(schedule_id: UUID) -> TaskSchedule:
-    """The schedule; raises NotFound."""
-    schedule = queries.find(schedule_id)
+def find(request: Request, schedule_id: UUID) -> TaskSchedule:
+    """The schedule of the request's project; raises NotFound."""
+    schedule = queries.find(schedule_id, project_of(request))
     if schedule is None:
         raise missing(schedule_id)
     return schedule
@@ -66,6 +68,14 @@ def body_of(request: Request, serializer: type[serializers.Serializer]) -> dict[
     checked = serializer(data=request.data)
     checked.is_valid(raise_exception=True)
     return checked.validated_data
+
+
+def changes_of(request: Request) -> Any:
+    """The body of a PATCH; raises ValidationError when there is none, which no client means."""
+    if request.stream is None:
+        message = 'Send a JSON object of what to change, for example {"priority": 3}.'
+        raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [ErrorDetail(message, code="required")]})
+    return request.data
 
 
 def number_of(parameters: QueryDict, name: str, default: int, most: int) -> int:

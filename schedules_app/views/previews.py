@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from access_app.principals import SCHEDULES, Scope, Scopes, project_of
 from schedules_app import documentation as docs
 from schedules_app import preview, recurrence
 from schedules_app.firing import rule_of
@@ -44,12 +45,14 @@ def _shown(description: str, items: list[dict[str, Any]]) -> Response:
 class SchedulePreviewView(APIView):
     """The next occurrences of one schedule."""
 
+    scopes = SCHEDULES
+
     @swagger_auto_schema(**docs.PREVIEW_SCHEDULE)
     def get(self, request: Request, schedule_id: str) -> Response:
         check_parameters(request.query_params, ["count", "from"])
         count = number_of(request.query_params, "count", PREVIEW_DEFAULT, PREVIEW_MOST)
         start = _start(request.query_params)
-        schedule = find(parse_id(schedule_id))
+        schedule = find(request, parse_id(schedule_id))
         with problems():
             try:
                 items = preview.items_of(schedule, start or timezone.now(), count)
@@ -62,12 +65,17 @@ class SchedulePreviewView(APIView):
 class NewSchedulePreviewView(APIView):
     """The first occurrences of a schedule that is not stored."""
 
+    # It stores nothing.
+    scopes = Scopes(read=Scope.SCHEDULES_READ, write=Scope.SCHEDULES_READ)
+
     @swagger_auto_schema(**docs.PREVIEW_NEW)
     def post(self, request: Request) -> Response:
         check_parameters(request.query_params, ["count", "from"])
         count = number_of(request.query_params, "count", PREVIEW_DEFAULT, PREVIEW_MOST)
         start = _start(request.query_params)
-        serializer = PreviewedScheduleSerializer(data=request.data)
+        serializer = PreviewedScheduleSerializer(
+            data=request.data, context={"project_id": project_of(request)}
+        )
         serializer.is_valid(raise_exception=True)
         rule, asked = serializer.rule, serializer.validated_data
         # Counted from the first occurrence on: of a later `from` nobody knows how many tasks lie before it.
@@ -86,8 +94,10 @@ def _first(rule: Rule) -> datetime:
 class ForecastView(APIView):
     """How many tasks the schedules will create."""
 
+    scopes = SCHEDULES
+
     @swagger_auto_schema(**docs.FORECAST)
     def get(self, request: Request) -> Response:
         check_parameters(request.query_params, ["hours"])
         hours = number_of(request.query_params, "hours", FORECAST_DEFAULT, FORECAST_MOST)
-        return Response(ForecastSerializer(forecast(timezone.now(), hours)).data)
+        return Response(ForecastSerializer(forecast(timezone.now(), hours, project_of(request))).data)

@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from access_app import audit
+from access_app.principals import SCHEDULES, TASKS, project_of
 from schedules_app import documentation as docs
 from schedules_app import preview, queries, store
 from schedules_app.etags import check_match, tagged, unless_known
@@ -21,7 +23,7 @@ from schedules_app.filters import OccurrenceFilterSet, ScheduleFilterSet, Schedu
 from schedules_app.models import Occurrence, TaskSchedule
 from schedules_app.records import NewSchedule
 from schedules_app.serializers import DryRunSerializer, OccurrenceSerializer, ScheduleSerializer
-from schedules_app.views.common import PagedView, boolean_of, find, location, missing, problems
+from schedules_app.views.common import PagedView, boolean_of, changes_of, find, location, missing, problems
 from tasks_app.filters import check_parameters
 from tasks_app.models import Task
 from tasks_app.repetition import Write, answer_once
@@ -31,14 +33,16 @@ from tasks_app.views import parse_id
 
 def _prepare(request: Request) -> Write:
     check_parameters(request.query_params, ())
-    serializer = ScheduleSerializer(data=request.data)
+    project_id = project_of(request)
+    serializer = ScheduleSerializer(data=request.data, context={"project_id": project_id})
     serializer.is_valid(raise_exception=True)
-    return partial(_create, request, NewSchedule(**serializer.validated_data))
+    return partial(_create, request, NewSchedule(**serializer.validated_data, project_id=project_id))
 
 
 def _create(request: Request, new: NewSchedule) -> Response:
-    with problems():
+    with problems(), audit.changing(request) as note:
         [schedule] = store.create([new])
+        note("schedule.create", "schedule", [schedule.task_schedule_id])
     headers = {"Location": location(request, f"task-schedules/{schedule.task_schedule_id}/")}
     return Response(ScheduleSerializer(schedule).data, status.HTTP_201_CREATED, headers=headers)
 
@@ -46,6 +50,7 @@ def _create(request: Request, new: NewSchedule) -> Response:
 class ScheduleListView(PagedView):
     """List task schedules, and create one."""
 
+    scopes = SCHEDULES
     serializer_class = ScheduleSerializer
     filterset_class = ScheduleFilterSet
     filterset: ScheduleFilterSet
@@ -57,7 +62,7 @@ class ScheduleListView(PagedView):
     }
 
     def get_queryset(self) -> QuerySet[TaskSchedule]:
-        return queries.all_schedules()
+        return queries.schedules_of(project_of(self.request))
 
     def walked(self) -> QuerySet[TaskSchedule] | None:
         """The schedules among which those of the list have to be searched."""
@@ -75,10 +80,12 @@ class ScheduleListView(PagedView):
 class ScheduleDetailView(APIView):
     """One task schedule."""
 
+    scopes = SCHEDULES
+
     @swagger_auto_schema(**docs.READ_SCHEDULE)
     def get(self, request: Request, schedule_id: str) -> Response:
         check_parameters(request.query_params, ())
-        return unless_known(request, Response(ScheduleSerializer(find(parse_id(schedule_id))).data))
+        return unless_known(request, Response(ScheduleSerializer(find(request, parse_id(schedule_id))).data))
 
     @swagger_auto_schema(**docs.CHANGE_SCHEDULE)
     def patch(self, request: Request, schedule_id: str) -> HttpResponseBase:
@@ -87,23 +94,28 @@ class ScheduleDetailView(APIView):
         key, _ = parse_id(schedule_id), request.data
         if boolean_of(request.query_params, "dry_run"):
             return Response(_dry_run(request, key))
-        with transaction.atomic():
-            schedule = _change(request, _locked(request, key))
+        with transaction.atomic(), audit.changing(request) as note:
+            before = _locked(request, key)
+            revision = before.revision
+            schedule = _change(request, before)
+            is_changed = schedule.revision != revision
+            note("schedule.edit", "schedule", [key] if is_changed else [], fields=sorted(request.data))
         return tagged(Response(ScheduleSerializer(schedule).data))
 
     @swagger_auto_schema(**docs.DELETE_SCHEDULE)
     def delete(self, request: Request, schedule_id: str) -> Response:
         check_parameters(request.query_params, ())
         key = parse_id(schedule_id)
-        with transaction.atomic():
+        with transaction.atomic(), audit.changing(request) as note:
             _locked(request, key)
-            store.delete(key)
+            store.delete(key, project_id=project_of(request))
+            note("schedule.delete", "schedule", [key])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def _locked(request: Request, key: UUID) -> TaskSchedule:
     """The schedule, held, if it is the one that the client means."""
-    schedule = store.lock(key)
+    schedule = store.lock(key, project_of(request))
     if schedule is None:
         raise missing(key)
     check_match(request, schedule.revision)
@@ -112,10 +124,13 @@ def _locked(request: Request, key: UUID) -> TaskSchedule:
 
 def _change(request: Request, schedule: TaskSchedule) -> TaskSchedule:
     # Checked under the lock: two changes that are fine by themselves may not be together.
-    serializer = ScheduleSerializer(schedule, data=request.data, partial=True)
+    project_id = project_of(request)
+    serializer = ScheduleSerializer(
+        schedule, data=changes_of(request), partial=True, context={"project_id": project_id}
+    )
     serializer.is_valid(raise_exception=True)
     with problems():
-        changed = store.update(schedule.task_schedule_id, serializer.validated_data)
+        changed = store.update(schedule.task_schedule_id, serializer.validated_data, project_id=project_id)
     assert changed is not None, "it is locked, so nobody can have deleted it"  # for the type checker
     return changed
 
@@ -139,6 +154,7 @@ def _dry_run(request: Request, key: UUID) -> dict[str, Any]:
 class ScheduleTasksView(PagedView):
     """The tasks of one task schedule."""
 
+    scopes = TASKS
     serializer_class = TaskSerializer
     filterset_class = ScheduleTaskFilterSet
     queryset = Task.objects.none()
@@ -146,13 +162,14 @@ class ScheduleTasksView(PagedView):
 
     @swagger_auto_schema(**docs.LIST_TASKS)
     def get(self, request: Request, schedule_id: str) -> Response:
-        schedule = find(parse_id(schedule_id))
+        schedule = find(request, parse_id(schedule_id))
         return self.page(queries.tasks_of(schedule.pk), TaskSerializer)
 
 
 class ScheduleOccurrencesView(PagedView):
     """The ledger of one task schedule."""
 
+    scopes = SCHEDULES
     serializer_class = OccurrenceSerializer
     filterset_class = OccurrenceFilterSet
     queryset = Occurrence.objects.none()
@@ -160,7 +177,7 @@ class ScheduleOccurrencesView(PagedView):
 
     @swagger_auto_schema(**docs.LIST_OCCURRENCES)
     def get(self, request: Request, schedule_id: str) -> Response:
-        schedule = find(parse_id(schedule_id))
+        schedule = find(request, parse_id(schedule_id))
         return self.page(queries.occurrences_of(schedule.pk), OccurrenceSerializer)
 
     def complete(self, rows: list[Occurrence]) -> None:

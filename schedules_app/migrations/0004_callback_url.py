@@ -1,0 +1,8 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("schedules_app", "0003_projects")]
+
+    # Without a default: both databases add it without a look at the rows.
+    operations = [migrations.AddField("taskschedule", "callback_url", models.TextField(null=True))]
