@@ -28,6 +28,7 @@ FAST = {
     "RETRY_BASE_SECONDS": "0.1",
     "FLOWER_BASIC_AUTH": FLOWER_LOGIN,
 }
+SIGNING_SECRET = "whsec_YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcywgb2s="
 FOREIGN = ("DATABASE_URL", "CELERY_BROKER_URL", "SCHEDULER_DATA_DIR", "DJANGO_SETTINGS_MODULE")
 
 
@@ -80,8 +81,20 @@ class Service:
 
     folder: Path
     environ: dict[str, str]
+    receiver_port: int = 0
+    """Where `callback_url` may lead, on 127.0.0.1; nothing listens there unless a test does."""
     options: Options = field(default_factory=lambda: Options(free_port(), free_port(), workers=2))
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.receiver_port = self.receiver_port or free_port()
+        self.environ = {
+            **self.environ,
+            "HTTP_ALLOWED_HOSTS": f"{LOOPBACK}:{self.receiver_port}",
+            "HTTP_SIGNING_SECRETS": SIGNING_SECRET,
+            "CALLBACK_RETRY_BASE_SECONDS": "0.1",
+            "CALLBACK_MAX_ATTEMPTS": "100",
+        }
 
     def migrate(self) -> None:
         command = [str(VENV_PYTHON), "manage.py", "migrate", "--verbosity", "0"]

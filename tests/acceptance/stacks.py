@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
+import pytest
 import redis
 
 QUEUES = ("tasks", "scheduler")
@@ -53,6 +54,19 @@ def made(name: str) -> Iterator[Stack]:
             yield Stack(database_url, broker_url, lambda: purge(broker_url))
         finally:
             purge(broker_url)
+
+
+@contextmanager
+def database(name: str) -> Iterator[str]:
+    """The address of an empty database of this kind; empty for SQLite's own. Skips where PostgreSQL is out of reach."""
+    if name == "SQLite":
+        yield ""
+        return
+    server_url = os.environ.get("TEST_POSTGRES_URL")
+    if not server_url:
+        pytest.skip("PostgreSQL is not reached")
+    with _database(server_url) as url:
+        yield url
 
 
 @contextmanager

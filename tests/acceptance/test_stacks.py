@@ -1,5 +1,6 @@
 """The promises that only real processes can keep, on every database and broker that can be reached."""
 
+import http.client
 import json
 import os
 import signal
@@ -69,6 +70,28 @@ def test_a_task_whose_process_is_killed_ends_on_its_next_attempt(service: Servic
     assert (task["status"], task["attempt"]) == ("SUCCESS", 2)
     assert (first["number"], first["outcome"]) == (1, "LOST")
     assert (second["number"], second["outcome"]) == (2, "SUCCESS")
+
+
+def successes(service: Service) -> float:
+    """What all processes have counted, as one of them says it."""
+    connection = http.client.HTTPConnection("127.0.0.1", service.options.port, timeout=30)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    finally:
+        connection.close()
+    series = 'scheduler_tasks_finished_total{operation="arithmetic",queue="tasks",status="SUCCESS"} '
+    return sum(float(line.removeprefix(series)) for line in text.splitlines() if line.startswith(series))
+
+
+def test_what_workers_have_counted_that_came_and_went_is_shown_and_never_goes_back(service: Service) -> None:
+    before = successes(service)
+    for number in (1, 2):
+        ids = service.submit(*[{"operation": "40+2"}] * 50)
+        with service.with_processes("worker"):
+            wait_for(all_ended(service, ids), "50 tasks")
+            wait_for(lambda: successes(service) == before + 50 * number, "what is counted")  # noqa: B023
+        assert successes(service) == before + 50 * number
 
 
 def test_three_beats_at_once_give_each_due_schedule_one_task(service: Service) -> None:
