@@ -35,7 +35,9 @@ RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')"
 # By number: Kubernetes' runAsNonRoot cannot check a name.
 USER 10001
 EXPOSE 8000
-CMD ["python", "-m", "gunicorn", "--worker-class", "gthread", "--threads", "4", "--workers", "2", \
-     "--bind", "0.0.0.0:8000", "--worker-tmp-dir", "/dev/shm", "--no-control-socket", \
+CMD ["python", "-m", "gunicorn", "--worker-class", "scheduler_service.webserver.worker.Worker", \
+     "--threads", "4", "--workers", "2", "--bind", "0.0.0.0:8000", "--keep-alive", "75", \
+     "--forwarded-allow-ips", "", "--worker-connections", "500", "--limit-request-line", "8190", \
+     "--worker-tmp-dir", "/dev/shm", "--no-control-socket", \
      "--logger-class", "scheduler_service.gunicorn_logs.Logger", "--access-logfile", "-", \
      "scheduler_service.wsgi:application"]

@@ -9,7 +9,15 @@ from launcher import environment
 from launcher.layout import PROJECT_DIR, VENV_PYTHON
 
 DEVELOPMENT = {"DJANGO_SETTINGS_MODULE": "scheduler_service.settings.development"}
-PACKAGES = ("scheduler_service", "tasks_app", "schedules_app", "launcher", "run.py", "manage.py")
+PACKAGES = (
+    "scheduler_service",
+    "access_app",
+    "tasks_app",
+    "schedules_app",
+    "launcher",
+    "run.py",
+    "manage.py",
+)
 
 
 def production(folder: str) -> dict[str, str]:

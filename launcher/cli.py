@@ -3,10 +3,11 @@
 import argparse
 import http.client
 import os
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from launcher import bench, broker, chaos, checks, environment, instance, pids, testing
 from launcher.errors import LauncherError
@@ -133,12 +134,18 @@ def _run(arguments: argparse.Namespace) -> int:
         if left:
             print(f"Stopped what an earlier run left behind: {', '.join(left)}", flush=True)
         instance.check_ports(options)
+        folder.empty_metrics()
         environment.prepare("embedded")
-        return _serve(options, folder, arguments.demo)
+        try:
+            return _serve(options, folder, arguments.demo)
+        finally:
+            folder.empty_metrics()
 
 
 def _serve(options: Options, folder: DataFolder, demo: bool) -> int:
-    environ = child_environment(os.environ, folder)
+    # The demo's client has no key.
+    wanted = {**os.environ, "API_KEYS_REQUIRED": "false"} if demo else os.environ
+    environ = child_environment(wanted, folder)
     admin = _prepare_database(environ)
     output = folder.demo_log.open("wb") if demo else sys.stdout.buffer
     supervisor = Supervisor(environ, folder.children, output)
@@ -204,7 +211,9 @@ def _manage(arguments: Sequence[str], environ: dict[str, str]) -> str:
         command, cwd=PROJECT_DIR, env=environ, stdout=subprocess.PIPE, text=True, check=False
     )
     if answer.returncode:
-        raise LauncherError(f"The database could not be prepared ({arguments[-1]}); the reason stands above.")
+        raise LauncherError(
+            f"The database could not be prepared ({' '.join(arguments[:2])}); the reason stands above."
+        )
     return answer.stdout
 
 
@@ -231,6 +240,10 @@ def _is_live(port: int) -> bool:
         connection.close()
 
 
+def _wants_keys(environ: Mapping[str, str]) -> bool:
+    return environ.get("API_KEYS_REQUIRED", "").lower() in {"1", "true", "yes", "on", "t", "y"}
+
+
 def _greeting(options: Options, admin: tuple[str, str] | None, flower_auth: str) -> str:
     lines = [f"{name:<8} {url}" for name, url in instance.addresses(options).items()]
     if options.flower:
@@ -238,6 +251,14 @@ def _greeting(options: Options, admin: tuple[str, str] | None, flower_auth: str)
         lines.append(f"Flower's name: {name}   password: {password}")
     if admin:
         lines.append(f"Admin's name: {admin[0]}   password: {admin[1]}   (shown only now)")
+    key = ""
+    if _wants_keys(os.environ):
+        folder = os.environ.get("SCHEDULER_DATA_DIR", "")
+        where = f"SCHEDULER_DATA_DIR={shlex.quote(folder)} " if folder else ""
+        lines.append(f"A key:   {where}{VENV_PYTHON} manage.py apikey create first")
+        key = '-H "Authorization: Bearer $KEY" '
+    else:
+        lines.append("The API takes requests without a key; API_KEYS_REQUIRED=true asks for keys.")
     body = """-H 'Content-Type: application/json' -d '{"operation": "4+7", "priority": 1}'"""
-    lines.append(f"Try it:  curl -s http://{LOOPBACK}:{options.port}/tasks/ {body}")
+    lines.append(f"Try it:  curl -s http://{LOOPBACK}:{options.port}/tasks/ {key}{body}")
     return "\n".join(["", *lines, ""])

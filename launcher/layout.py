@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ class DataFolder:
     @property
     def children(self) -> Path:
         return self.path / "children.json"
+
+    def empty_metrics(self) -> None:
+        """Let all counters begin anew; only when no process of this folder runs."""
+        shutil.rmtree(self.path / "metrics", ignore_errors=True)
 
     @property
     def demo_log(self) -> Path:

@@ -51,21 +51,17 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 
 def web(port: int) -> Process:
     """gunicorn serving the API, the admin site and their static files."""
-    arguments = (
-        "--worker-class",
-        "gthread",
-        "--threads",
-        "4",
-        "--workers",
-        "2",
-        "--bind",
-        f"{LOOPBACK}:{port}",
-    )
+    worker_class = "scheduler_service.webserver.worker.Worker"
+    size = ("--worker-class", worker_class, "--threads", "4", "--workers", "2")
+    # gunicorn would believe X-Forwarded-Proto of any client on loopback; TRUST_PROXY_HEADERS decides that.
+    clients = ("--bind", f"{LOOPBACK}:{port}", "--keep-alive", "75", "--forwarded-allow-ips", "")
+    limits = ("--worker-connections", "500", "--limit-request-line", "8190")
     # gunicorn's control socket would lie in the home folder, shared by every instance of this user.
-    limits = ("--graceful-timeout", "3", "--no-control-socket")
+    stop = ("--graceful-timeout", "3", "--no-control-socket")
     logs = ("--logger-class", "scheduler_service.gunicorn_logs.Logger")
     application = "scheduler_service.wsgi:application"
-    return Process("web", (str(VENV_PYTHON), "-m", "gunicorn", *arguments, *limits, *logs, application))
+    command = (str(VENV_PYTHON), "-m", "gunicorn", *size, *clients, *limits, *stop, *logs, application)
+    return Process("web", command)
 
 
 def worker(concurrency: int, shutdown_grace: float) -> Process:

@@ -1,14 +1,17 @@
-"""Which real services can be reached, by logging in to each. Runs inside `.venv`; prints JSON."""
+"""Which real services can be reached, by logging in to each, and which programs are there. Prints JSON in `.venv`."""
 
 import importlib
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 TIMEOUT_SECONDS = 3
+PROGRAMS = {"node": "the README's JavaScript", "curl": "the README's curl", "jq": "the README's curl"}
+"""Programs that only examples need, and which."""
 
 DEFAULTS = {
     "TEST_POSTGRES_URL": "postgres://postgres@127.0.0.1:5432/postgres",
@@ -68,5 +71,15 @@ def probe(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return reached, missing
 
 
+def missing_programs() -> list[str]:
+    """One phrase for each program that is not on the PATH."""
+    return [
+        f"{name} (not on the PATH; for {example})"
+        for name, example in PROGRAMS.items()
+        if not shutil.which(name)
+    ]
+
+
 if __name__ == "__main__":
-    json.dump(probe(os.environ), sys.stdout)
+    found, absent = probe(os.environ)
+    json.dump((found, absent + missing_programs()), sys.stdout)

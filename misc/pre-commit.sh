@@ -36,5 +36,5 @@ python -m ruff format --check --force-exclude --no-respect-gitignore -- "${files
 }
 python -m ruff check --quiet --force-exclude --no-respect-gitignore -- "${files[@]}" || failed=1
 python -m mypy --no-error-summary --cache-dir ../../.mypy_cache/staged \
-  scheduler_service tasks_app schedules_app launcher run.py manage.py || failed=1
+  scheduler_service access_app tasks_app schedules_app launcher run.py manage.py || failed=1
 exit "$failed"

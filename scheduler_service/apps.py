@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.conf import settings
 
 from scheduler_service import logs, telemetry
+from scheduler_service.metrics import counts
 
 
 class SchedulerServiceConfig(AppConfig):
@@ -12,5 +13,6 @@ class SchedulerServiceConfig(AppConfig):
     name = "scheduler_service"
 
     def ready(self) -> None:
+        counts.configure(settings.METRICS_DIR)
         logs.take_warnings(settings.LOGGING)
         telemetry.report_errors(settings.CONFIG)

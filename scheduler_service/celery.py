@@ -4,12 +4,13 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, task_prerun, worker_process_init
+from celery.signals import beat_init, setup_logging, task_prerun, worker_process_init, worker_ready
 from django.conf import settings
 from django.db import close_old_connections
 from django.utils.log import configure_logging
 
 from scheduler_service import telemetry
+from scheduler_service.metrics import server as metrics_server
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_service.settings.development")
 
@@ -28,6 +29,12 @@ def _drop_broken_connections(**kwargs: Any) -> None:
 def _log_as_the_service_does(**kwargs: Any) -> None:
     # A receiver alone keeps Celery from handlers, formats and levels of its own.
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+@beat_init.connect(weak=False)
+@worker_ready.connect(weak=False)
+def _serve_metrics(**kwargs: Any) -> None:
+    metrics_server.serve(settings.CONFIG)
 
 
 @beat_init.connect(weak=False)

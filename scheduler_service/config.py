@@ -4,6 +4,7 @@ This module is the only reader of the environment. A wrong value stops the start
 the variable; README's table and `.env.dist` are held to these fields by a test.
 """
 
+import importlib.util
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,6 +16,8 @@ from scheduler_service import outbound
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 QUEUE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+CALLBACK_QUEUE = "callbacks"
+"""Of the tasks that tell of the end of others. No request may name it: that is how receivers know them."""
 BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -62,16 +65,46 @@ class Config(BaseSettings):
         (), description="Django apps with `operations.py` to load besides the service's own, comma-separated."
     )
     trust_proxy_headers: bool = Field(
-        False, description="Believe X-Forwarded-Proto; only behind a proxy that sets it."
+        False,
+        description="Believe X-Forwarded-Proto and the last address of X-Forwarded-For; only behind a proxy that sets "
+        "both.",
+    )
+    api_keys_required: bool | None = Field(
+        None,
+        description="Answer 401 to requests without a key or a login; empty: true with the production settings, else "
+        "false.",
     )
     https_only: bool = Field(True, description="Production: redirect to HTTPS, secure cookies, HSTS.")
 
+    client_patience_seconds: float = Field(
+        20,
+        gt=0,
+        le=600,
+        description="How long a client may take to send a request or to read an answer; a second more per KiB.",
+    )
     batch_max_tasks: int = Field(10_000, ge=1, le=100_000, description="Most tasks in one batch request.")
     max_body_bytes: int = Field(16 * 2**20, ge=1024, description="Largest request body, in bytes.")
     max_arguments_bytes: int = Field(
         256 * 1024, ge=64, description="Largest `arguments` of one task, in bytes of JSON."
     )
     max_result_bytes: int = Field(2**20, ge=64, description="Largest `result` of one task, in bytes of JSON.")
+
+    key_requests_per_second: float = Field(
+        100,
+        ge=0,
+        le=1e6,
+        description="Requests a second of one key, if the key itself says none; 0: any number.",
+    )
+    key_waiting_tasks: int = Field(
+        1_000_000,
+        ge=0,
+        description="Tasks of its project that may wait when a key sends more, if the key itself says none; 0: any.",
+    )
+    limits_redis_url: str = Field(
+        "",
+        description="redis://… where web processes share what each key has sent; empty: the broker, if it is Redis.",
+    )
+    web_workers: int = Field(2, ge=1, description="Processes that serve the API.")
 
     default_max_attempts: int = Field(
         3, ge=1, le=100, description="Attempts, if task and operation say none."
@@ -136,8 +169,17 @@ class Config(BaseSettings):
     retention_occurrences_days: float = Field(
         400, ge=0, description="Days to keep the ledger of occurrences; 0 keeps it."
     )
+    retention_audit_days: float = Field(365, ge=0, description="Days to keep the audit log; 0 keeps it.")
     idempotency_hours: float = Field(
         24, ge=1, description="Hours for which the answer to a request with an `Idempotency-Key` is kept."
+    )
+    callback_max_attempts: int = Field(
+        8, ge=1, le=100, description="Attempts to tell a `callback_url` that its task has ended."
+    )
+    callback_retry_base_seconds: float = Field(
+        30,
+        gt=0,
+        description="Longest wait before the second attempt to tell a `callback_url`; it doubles each time.",
     )
     http_allowed_hosts: CommaSeparated = Field(
         (),
@@ -159,8 +201,23 @@ class Config(BaseSettings):
         "two for one host give two signatures.",
     )
     health_max_lag_seconds: float = Field(
-        120, gt=0, description="`/health/ready` reports `lagging` when due work has waited longer."
+        120,
+        gt=0,
+        description="`/health/ready` is `lagging`, or `stalled` if nothing claims, when due work has waited longer.",
     )
+
+    metrics_token: SecretStr = Field(
+        SecretStr(""),
+        description="Who reads `/metrics` sends it as a bearer token; production serves none without it.",
+    )
+    metrics_dir: str = Field(
+        "",
+        description="Folder in which the processes of one machine count; empty: `metrics` in the data folder.",
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port on which workers and beat serve their metrics; 0: none."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address for METRICS_PORT.")
 
     @field_validator(
         "allowed_hosts",
@@ -185,6 +242,14 @@ class Config(BaseSettings):
         for name in value:
             if not re.match(QUEUE_NAME, name) or name == "scheduler":
                 raise ValueError(f"{name!r} is not a queue name; use letters, digits, '_', '.', '-'")
+        return value
+
+    @field_validator("extra_apps")
+    @classmethod
+    def _apps(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if importlib.util.find_spec(name.partition(".")[0]) is None:
+                raise ValueError(f"there is no package {name!r}; put it next to manage.py, or install it")
         return value
 
     @field_validator("http_allowed_hosts")
@@ -212,6 +277,20 @@ class Config(BaseSettings):
     def _broker(cls, value: str) -> str:
         if value not in {"", "none"} and not value.startswith(BROKER_SCHEMES):
             raise ValueError(f"say none, or start it with one of {', '.join(BROKER_SCHEMES)}")
+        return value
+
+    @field_validator("key_requests_per_second")
+    @classmethod
+    def _rate(cls, value: float) -> float:
+        if 0 < value < 0.001:
+            raise ValueError("use 0, which is no limit, or a number from 0.001")
+        return value
+
+    @field_validator("limits_redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("start it with redis://, rediss:// or redis+socket://")
         return value
 
     @field_validator("database_url")

@@ -22,7 +22,13 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 PROBLEM_JSON = "application/problem+json"
-HTML_PATHS = ("/admin/", "/swagger/", "/static/")
+MOST_ERRORS = 100
+"""How many faults of one request are listed; their number is told."""
+
+MOST_CHARACTERS = 500
+"""Of a text that quotes the request."""
+
+HTML_PATHS = ("/admin/", "/swagger/", "/static/", "/login", "/logout")
 """Where people look with a browser: error pages there stay HTML."""
 
 DETAILS = {
@@ -72,7 +78,10 @@ def problem(
 
 def problem_response(status: int, code: str, detail: str) -> HttpResponse:
     """An error answer outside of DRF."""
-    return HttpResponse(json.dumps(problem(status, code, detail)), status=status, content_type=PROBLEM_JSON)
+    body = json.dumps(problem(status, code, detail)).encode()
+    # Some of these are answered outside of the middleware that adds the length.
+    headers = {"Content-Length": str(len(body))}
+    return HttpResponse(body, status=status, content_type=PROBLEM_JSON, headers=headers)
 
 
 def flatten(
@@ -93,20 +102,24 @@ def flatten(
 def pointer(path: tuple[Any, ...]) -> str:
     """A JSON Pointer (RFC 6901) as a URI fragment: `#/arguments/url`; `#` is the whole body."""
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "#" + "".join("/" + quote(step, safe="~!$&'()*+,;=:@", errors="replace") for step in steps)
+    return _short("#" + "".join("/" + quote(step, safe="~!$&'()*+,;=:@", errors="replace") for step in steps))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
 def error_items(detail: Any, path: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
     """The entries of `errors` for a ValidationError's `detail` about the part of the body at `path`."""
     return [
-        {"code": fault.code, "detail": str(fault), "pointer": pointer(where)}
+        {"code": fault.code, "detail": _short(fault), "pointer": pointer(where)}
         for where, fault in flatten(detail, path)
     ]
 
 
 def _query_items(detail: Any) -> list[dict[str, Any]]:
     return [
-        {"code": fault.code, "detail": str(fault), "parameter": str(where[0]) if where else ""}
+        {"code": fault.code, "detail": _short(fault), "parameter": _short(str(where[0])) if where else ""}
         for where, fault in flatten(detail)
     ]
 
@@ -118,7 +131,8 @@ class ProblemFormatter(ExceptionFormatter):
         exc = self.exc
         if isinstance(exc, exceptions.ValidationError):
             items = _query_items(exc.detail) if isinstance(exc, QueryError) else error_items(exc.detail)
-            return problem(exc.status_code, "validation_error", self._summary(items), items)
+            summary = self._summary(items)
+            return problem(exc.status_code, "validation_error", summary, items[:MOST_ERRORS])
         return problem(exc.status_code, str(exc.get_codes()), self._detail())
 
     @staticmethod
@@ -126,7 +140,8 @@ class ProblemFormatter(ExceptionFormatter):
         if len(items) == 1:
             where = items[0].get("parameter") or items[0].get("pointer", "#")[2:]
             return f"{where}: {items[0]['detail']}" if where else items[0]["detail"]
-        return f"The request has {len(items)} errors; each one is listed in `errors`."
+        listed = "each one is" if len(items) <= MOST_ERRORS else f"the first {MOST_ERRORS} are"
+        return f"The request has {len(items)} errors; {listed} listed in `errors`."
 
     def _detail(self) -> str:
         exc = self.exc

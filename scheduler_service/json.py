@@ -54,24 +54,31 @@ class InvalidJSON(ValueError):
 
 
 class PayloadTooLarge(APIException):
-    """The request's body has more bytes than the service reads."""
-
     status_code = 413
     default_code = "payload_too_large"
     default_detail = "The body is too large; send it in smaller parts."
 
 
+class EncodedBody(APIException):
+    status_code = 415
+    default_code = "unsupported_content_encoding"
+    default_detail = "The body has a Content-Encoding; send it as plain JSON, without that header."
+
+
 class StrictJSONParser(BaseParser):
     """Reads a request's JSON body as UTF-8, whatever charset the request claims (RFC 8259 allows no other).
 
-    Raises PayloadTooLarge (413) and ParseError (400); each says where the fault is and what would do.
+    Raises PayloadTooLarge, EncodedBody and ParseError; each says where the fault is and what would do.
     """
 
     media_type = "application/json"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        request = (parser_context or {}).get("request")
+        if request and request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            raise EncodedBody
         body = _read(stream)
-        if request := (parser_context or {}).get("request"):
+        if request:
             request.body_sha256 = hashlib.sha256(body).hexdigest()
         return _decode(body)
 

@@ -36,6 +36,11 @@ def bound(**fields: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
+def add(**fields: Any) -> None:
+    """As `bound`, until the block of the `bound` around it ends: for what is found out in the middle of a request."""
+    _bound.set({**_bound.get(), **fields})
+
+
 def provide(fields: Callable[[], Fields]) -> None:
     """Ask this function for fields whenever a line is written, in the thread that writes it."""
     if fields not in _providers:
@@ -112,7 +117,12 @@ def secrets(config: Config) -> list[str]:
     """The service's own secrets, to be taken out of whatever leaves it."""
     # Without its prefix, too: that is what a decoder's error would show.
     signing = re.findall(r"whsec_([\w+/=-]+)", config.http_signing_secrets.get_secret_value())
-    return [config.secret_key, *passwords((config.database_url, config.celery_broker_url)), *signing]
+    return [
+        config.secret_key,
+        config.metrics_token.get_secret_value(),
+        *passwords((config.database_url, config.celery_broker_url, config.limits_redis_url)),
+        *signing,
+    ]
 
 
 def _stricter(level: str, config: Config) -> str:

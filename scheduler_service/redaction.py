@@ -24,6 +24,8 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"\b(Bearer|Basic|Digest|Token)\s+(?=\S*[0-9=])[\w.~+/-]{8,}=*"), rf"\1 {REDACTED}"),
     (re.compile(r"\bwhsec_[\w+/=-]+"), f"whsec_{REDACTED}"),
+    # A key of the API: its first part is public, and says which key it was.
+    (re.compile(r"\b(key_[0-9a-f]{12}\.)[\w-]{8,}"), rf"\1{REDACTED}"),
     (
         re.compile(rf"(?i)(\b(?:\w+_)?(?:{_FIELD})['\"]?\s*[=:]\s*)(['\"])(?!\[redacted).*?\2"),
         rf"\1\2{REDACTED}\2",

@@ -1,4 +1,7 @@
-"""The service's settings as in production, on loopback. Times and sizes are its defaults."""
+"""The service's settings as in production, on loopback. Times and sizes are its defaults.
+
+Keys are not asked for: the peers ask for none either. What a key costs stands in docs/decisions.md.
+"""
 
 from scheduler_service.settings.base import *  # noqa: F403
 

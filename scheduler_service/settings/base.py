@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import dj_database_url
@@ -18,6 +19,10 @@ except configuration.ConfigurationError as error:
 
 BASE_DIR = configuration.PROJECT_DIR
 DATA_DIR = CONFIG.scheduler_data_dir.resolve()
+
+METRICS_DIR = Path(CONFIG.metrics_dir).resolve() if CONFIG.metrics_dir else DATA_DIR / "metrics"
+# Without a token nobody reads them, but on a developer's machine.
+METRICS_ARE_OPEN = False
 
 SECRET_KEY = CONFIG.secret_key
 DEBUG = False
@@ -37,6 +42,7 @@ INSTALLED_APPS = [
     "drf_standardized_errors",
     "drf_yasg",
     "scheduler_service",
+    "access_app",
     "tasks_app",
     "schedules_app",
     *CONFIG.extra_apps,
@@ -44,6 +50,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "scheduler_service.request_ids.RequestIdMiddleware",
+    "scheduler_service.metrics.middleware.MetricsMiddleware",
     "scheduler_service.headers.HeadersMiddleware",
     "scheduler_service.errors.ProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -55,6 +62,15 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+# Where too many logins have failed, the first one refuses for both.
+AUTHENTICATION_BACKENDS = [
+    "access_app.logins.TooManyLogins",
+    "django.contrib.auth.backends.ModelBackend",
+]
+API_KEYS_REQUIRED = bool(CONFIG.api_keys_required)
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "swagger"
 
 ROOT_URLCONF = "scheduler_service.urls"
 WSGI_APPLICATION = "scheduler_service.wsgi.application"
@@ -126,14 +142,18 @@ APPEND_SLASH = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
-# The JSON parser holds requests to CONFIG.max_body_bytes and answers 413; Django's own limit answers HTML.
-DATA_UPLOAD_MAX_MEMORY_SIZE = None
+# Of forms: the login, the admin. The JSON parser holds requests to CONFIG.max_body_bytes itself, and answers 413.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["scheduler_service.json.StrictJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["scheduler_service.json.StrictJSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["access_app.authentication.Authentication"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "access_app.permissions.WithinRate",
+        "access_app.permissions.HasScope",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "scheduler_service.negotiation.Negotiation",
     "DEFAULT_SCHEMA_CLASS": "rest_framework.schemas.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
@@ -147,11 +167,31 @@ DRF_STANDARDIZED_ERRORS = {
     "NESTED_FIELD_SEPARATOR": "/",
 }
 SWAGGER_SETTINGS = {
-    "USE_SESSION_AUTH": False,
-    "SECURITY_DEFINITIONS": {},
+    "USE_SESSION_AUTH": True,
+    "LOGIN_URL": "login",
+    "LOGOUT_URL": "logout",
+    "SECURITY_DEFINITIONS": {
+        "key": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "`Bearer key_….…`: the word Bearer, a space, and a key.",
+        }
+    },
     "VALIDATOR_URL": None,
     "DEFAULT_INFO": "scheduler_service.swagger.INFO",
     "DEFAULT_AUTO_SCHEMA_CLASS": "scheduler_service.swagger.ProblemAwareSchema",
+    "DEFAULT_GENERATOR_CLASS": "scheduler_service.client_ready.ClientReadyGenerator",
+    "DEFAULT_FIELD_INSPECTORS": [
+        "scheduler_service.client_ready.ClientReadyInspector",
+        "drf_yasg.inspectors.ReferencingSerializerInspector",
+        "drf_yasg.inspectors.ChoiceFieldInspector",
+        "drf_yasg.inspectors.DictFieldInspector",
+        "drf_yasg.inspectors.JSONFieldInspector",
+        "drf_yasg.inspectors.SerializerMethodFieldInspector",
+        "drf_yasg.inspectors.SimpleFieldInspector",
+        "drf_yasg.inspectors.StringDefaultFieldInspector",
+    ],
 }
 SWAGGER_USE_COMPAT_RENDERERS = False
 

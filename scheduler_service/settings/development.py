@@ -7,6 +7,7 @@ DEBUG = True
 SECRET_KEY = CONFIG.secret_key or "development-only-not-a-secret"
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts) or ["localhost", "127.0.0.1", "[::1]", "testserver"]
 DEBUG_OPERATIONS = True
+METRICS_ARE_OPEN = True
 # Static files straight from the packages: no `collectstatic` before a first look at /swagger/ and /admin/.
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True

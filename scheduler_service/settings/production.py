@@ -22,11 +22,12 @@ if _faults:
 
 DEBUG = False
 DEBUG_OPERATIONS = False
+API_KEYS_REQUIRED = CONFIG.api_keys_required is not False
 LOGGING = logs.configuration(CONFIG, default_format="json")
 
 SECURE_SSL_REDIRECT = CONFIG.https_only
-# A load balancer probes plain HTTP from inside; a redirect would look like a failure.
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+# A load balancer probes, and Prometheus reads, plain HTTP from inside; a redirect would look like a failure.
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics/?$"]
 SESSION_COOKIE_SECURE = CONFIG.https_only
 CSRF_COOKIE_SECURE = CONFIG.https_only
 SECURE_HSTS_SECONDS = 31_536_000 if CONFIG.https_only else 0

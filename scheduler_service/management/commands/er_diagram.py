@@ -10,19 +10,27 @@ from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.db.models import Model
 
-APPS = ("schedules_app", "tasks_app")
+APPS = ("schedules_app", "tasks_app", "access_app")
 
 # Ids that are kept without a foreign key, so that deleting one row never touches another: (model, column, target).
 REFERENCES = (
     ("tasks_app.Task", "task_schedule", "schedules_app.TaskSchedule"),
     ("tasks_app.Task", "retry_of", "tasks_app.Task"),
     ("schedules_app.Occurrence", "task_id", "tasks_app.Task"),
+    ("tasks_app.Task", "project_id", "access_app.Project"),
+    ("access_app.AuditEntry", "project_id", "access_app.Project"),
+    ("tasks_app.Callback", "delivery_task_id", "tasks_app.Task"),
+    ("tasks_app.Callback", "project_id", "access_app.Project"),
+    ("tasks_app.IdempotencyKey", "project_id", "access_app.Project"),
 )
 
 TYPES = {
+    "AutoField": "integer",
     "BigAutoField": "bigint",
     "BigIntegerField": "bigint",
     "BinaryField": "bytes",
+    "BooleanField": "boolean",
+    "IntegerField": "integer",
     "PositiveBigIntegerField": "bigint",
     "PositiveIntegerField": "integer",
     "SmallIntegerField": "smallint",
@@ -87,4 +95,4 @@ def _column(field: Any) -> str:
 def _type(field: Any) -> str:
     field = getattr(field, "target_field", field)
     name = field.get_internal_type()
-    return f"varchar({field.max_length})" if name == "CharField" else TYPES[name]
+    return f"varchar({field.max_length})" if name in ("CharField", "SlugField") else TYPES[name]

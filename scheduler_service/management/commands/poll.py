@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from scheduler_service import polling, telemetry
+from scheduler_service.metrics import server as metrics_server
 from tasks_app import shutdown
 
 ORPHAN_CHECK = 1.0
@@ -36,6 +37,8 @@ class Command(BaseCommand):
         stopping = threading.Event()
         _stop_on_signals(stopping)
         telemetry.trace(settings.CONFIG)
+        if not options["child"]:
+            metrics_server.serve(settings.CONFIG)
         if options["tender"]:
             keeper = threading.Thread(target=polling.keep_time, args=[stopping.wait], name="keep-time")
             keeper.start()
