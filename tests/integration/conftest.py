@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from access_app.permissions import HasScope
+from access_app.principals import Principal, principal_of
 from tasks_app import doorbell
 from tasks_app.operations.http import wire
 from tests.integration.certificates import Certificates
@@ -28,6 +30,20 @@ def configure(settings: Any) -> Callable[..., None]:
         settings.CONFIG = settings.CONFIG.model_copy(update=update)
 
     return change
+
+
+@pytest.fixture
+def principals(monkeypatch: pytest.MonkeyPatch) -> list[Principal]:
+    """Those whose requests a view was asked about, in order."""
+    seen: list[Principal] = []
+    real = HasScope.has_permission
+
+    def record(self: HasScope, request: Any, view: Any) -> bool:
+        seen.append(principal_of(request))
+        return real(self, request, view)
+
+    monkeypatch.setattr(HasScope, "has_permission", record)
+    return seen
 
 
 @pytest.fixture

@@ -5,7 +5,18 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
+from access_app.principals import Principal, Scope
+
 client = APIClient(raise_request_exception=False)
+
+
+def client_of(project_id: int) -> APIClient:
+    """A client whose requests act in a project, as authentication would have it."""
+    own = APIClient(raise_request_exception=False)
+    own.force_authenticate(token=Principal(project_id=project_id, scopes=frozenset(Scope)))
+    return own
+
+
 MISSING_ID = "0190b2a4-5f0e-7c1d-8e2f-3a4b5c6d7e8f"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from schedules_app import store
-from schedules_app.models import Occurrence, TaskSchedule
+from schedules_app.models import Backfill, Calendar, Occurrence, ScheduleCalendar, TaskSchedule
 from schedules_app.records import NewSchedule
 from tasks_app.models import Task
 
@@ -37,6 +37,12 @@ def told(key: UUID, since: datetime = NOON, step: timedelta = HOUR) -> list[tupl
     """The ledger as (steps since noon, verdict or reason)."""
     rows = Occurrence.objects.filter(task_schedule_id=key).order_by("occurs_at")
     return [((row.occurs_at - since) / step, row.reason or row.verdict) for row in rows]
+
+
+def rows() -> dict[str, list[Any]]:
+    """All rows of schedules, and the tasks; to be compared before and after."""
+    models = (TaskSchedule, Occurrence, Backfill, Calendar, ScheduleCalendar, Task)
+    return {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
 
 
 def tasks_per_schedule() -> Counter[UUID]:

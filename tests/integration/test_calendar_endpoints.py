@@ -235,3 +235,8 @@ def test_a_calendar_of_weekends_rolls_to_the_friday_before():
     seen = get(url_of(schedule, "preview/"), count=1).json()["occurrences"]
     # 2030-01-05 is a Saturday.
     assert [(item["occurs_at"][:10], item["notes"]) for item in seen] == [("2030-01-04", ["rolled"])]
+
+
+def test_a_change_of_a_calendar_without_a_body_is_refused():
+    calendar()
+    assert faults(client.patch("/calendars/holidays/")) == {("#", "required")}

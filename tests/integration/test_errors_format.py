@@ -33,10 +33,10 @@ class TestOutsideOfTheViews:
         assert problem(response, 400)["code"] == "unknown_host"
 
     def test_a_fault_of_the_service_is_a_problem_without_its_insides(self, monkeypatch):
-        def fail() -> None:
+        def fail(*args: object) -> None:
             raise RuntimeError("secret")
 
-        monkeypatch.setattr(queries, "all_tasks", fail)
+        monkeypatch.setattr(queries, "of_project", fail)
         response = get("/tasks/")
         assert problem(response, 500)["code"] == "server_error"
         assert b"secret" not in response.content
@@ -58,10 +58,10 @@ def test_pages_for_people_keep_their_html_errors():
 
 @pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("closed")])
 def test_a_database_out_of_reach_is_temporary(monkeypatch, error):
-    def fail() -> None:
+    def fail(*args: object) -> None:
         raise error
 
-    monkeypatch.setattr(queries, "all_tasks", fail)
+    monkeypatch.setattr(queries, "of_project", fail)
     response = get("/tasks/")
     assert problem(response, 503)["code"] == "unavailable"
     assert int(response.headers["Retry-After"]) > 0

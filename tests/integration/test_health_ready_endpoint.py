@@ -8,8 +8,13 @@ from django.db import OperationalError, connection
 
 from scheduler_service import health
 from schedules_app import queries as schedule_queries
+from schedules_app import store as schedule_store
+from schedules_app.models import TaskSchedule
 from tasks_app import doorbell, queries, store
-from tests.integration.helpers import claim, create, new_task
+from tasks_app.lifecycle import Status
+from tasks_app.models import Task
+from tests.integration import schedules
+from tests.integration.helpers import claim, create, ending, new_task
 from tests.integration.http import get
 
 pytestmark = pytest.mark.django_db
@@ -46,10 +51,101 @@ def test_work_that_is_due_for_long_is_a_lag():
     assert 499 < checks["tasks"]["lag_seconds"] < 560
 
 
-def test_an_overdue_task_that_was_not_promoted_is_a_lag():
+def test_due_work_that_nobody_ever_claims_is_a_stall():
+    create(new_task(), now=seconds_ago(500))
+    status, checks = ready(503)
+    assert (status, checks["tasks"]["status"]) == ("stalled", "stalled")
+    assert checks["tasks"]["claim_age_seconds"] is None
+
+
+def test_an_overdue_task_that_was_not_promoted_is_a_stall():
     create(new_task(run_at=seconds_ago(400)), now=seconds_ago(500))
+    assert ready(503)[1]["tasks"]["status"] == "stalled"
+
+
+def test_a_task_that_came_with_a_time_long_over_is_no_stall_before_it_has_waited():
+    create(new_task(run_at=seconds_ago(86_400)), now=seconds_ago(1))
+    assert ready()[0] == "lagging"
+
+
+def wait_with_claim(age, finish=None, lease_ends=-1.0):
+    """Work that waits for 500 s, and a claim of that age in another queue, ended by `finish`."""
+    create(new_task(queue="other"), now=seconds_ago(600))
+    [held] = claim(queue="other", now=seconds_ago(age))
+    Task.objects.filter(task_id=held.task_id).update(lease_expires_at=seconds_ago(-lease_ends))
+    if finish is not None:
+        store.finish([ending(held, finish)], seconds_ago(min(1, age)))
+    create(new_task(), now=seconds_ago(500))
+
+
+ENDINGS = [None, Status.SUCCESS, Status.ERROR, Status.RETRY]
+
+
+@pytest.mark.parametrize("finish", ENDINGS)
+def test_late_work_is_a_lag_while_tasks_are_claimed(finish):
+    wait_with_claim(60, finish)
     status, checks = ready()
     assert (status, checks["tasks"]["status"]) == ("lagging", "lagging")
+    assert 59 < checks["tasks"]["claim_age_seconds"] < 110
+
+
+@pytest.mark.parametrize("finish", ENDINGS)
+def test_late_work_is_a_stall_when_the_last_claim_is_as_old(finish):
+    wait_with_claim(400, finish)
+    status, checks = ready(503)
+    assert (status, checks["tasks"]["status"]) == ("stalled", "stalled")
+    assert 399 < checks["tasks"]["claim_age_seconds"] < 450
+
+
+def test_late_work_is_a_lag_while_a_worker_holds_the_lease_of_a_long_task():
+    wait_with_claim(400, lease_ends=30.0)
+    assert ready()[0] == "lagging"
+
+
+def test_without_due_work_old_claims_are_no_stall():
+    create(now=seconds_ago(4000))
+    claim(now=seconds_ago(4000))
+    assert ready()[0] == "ok"
+
+
+def test_a_stall_goes_before_a_broker_that_is_away(monkeypatch):
+    monkeypatch.setattr(doorbell, "broker_is_reachable", lambda: False)
+    create(new_task(), now=seconds_ago(500))
+    assert ready(503)[0] == "stalled"
+
+
+def schedule(age, **fields):
+    """A schedule that is due since so many seconds."""
+    schedules.create(now=seconds_ago(age), starts_at=seconds_ago(age), **fields)
+
+
+def test_a_due_schedule_that_no_tick_ever_fires_is_a_stall():
+    schedule(500)
+    status, checks = ready(503)
+    assert (status, checks["schedules"]["status"], checks["tasks"]["status"]) == ("stalled", "stalled", "ok")
+    assert checks["schedules"]["tick_age_seconds"] is None
+
+
+@pytest.mark.parametrize(("age", "status"), [(30, "lagging"), (400, "stalled")])
+def test_a_due_schedule_is_a_lag_while_others_are_fired(age, status):
+    schedule(age)
+    schedule_store.fire_due(seconds_ago(age))
+    Task.objects.all().delete()
+    schedule(500)
+    assert ready(200 if status == "lagging" else 503)[1]["schedules"]["status"] == status
+
+
+def test_what_a_person_skipped_is_no_tick():
+    schedule(500)
+    [key] = schedules.create(now=seconds_ago(0), starts_at=seconds_ago(-60))
+    schedule_store.skip_next(key)
+    assert ready(503)[0] == "stalled"
+
+
+def test_a_due_schedule_that_was_changed_a_moment_ago_is_no_stall():
+    schedule(500)
+    TaskSchedule.objects.update(updated_at=seconds_ago(1))
+    assert ready()[0] == "lagging"
 
 
 def test_the_oldest_task_is_found_in_any_queue_and_priority():
@@ -86,6 +182,18 @@ def test_a_broker_that_does_not_answer_is_not_waited_for(monkeypatch):
     assert status == "degraded"
 
 
+def test_probes_that_the_broker_left_without_an_answer_do_not_line_up(monkeypatch):
+    answer, asked = threading.Event(), []
+    monkeypatch.setattr(health, "BROKER_SECONDS", 0.05)
+    monkeypatch.setattr(doorbell, "broker_is_reachable", lambda: asked.append(1) or answer.wait())
+    for _ in range(6):
+        ready()
+    answer.set()
+    monkeypatch.setattr(health, "BROKER_SECONDS", 30)
+    assert ready()[0] == "ok"
+    assert len(asked) == 3  # one for each of the two threads, and the last
+
+
 def test_without_its_database_the_service_is_unavailable(monkeypatch):
     def fail():
         raise OperationalError("gone")
@@ -101,7 +209,10 @@ def test_a_lag_that_cannot_be_found_in_time_is_a_lag(monkeypatch):
 
     monkeypatch.setattr(queries, "oldest_due_at", fail)
     status, checks = ready()
-    assert (status, checks["tasks"]) == ("lagging", {"status": "unknown", "lag_seconds": None})
+    assert (status, checks["tasks"]) == (
+        "lagging",
+        {"status": "unknown", "lag_seconds": None, "claim_age_seconds": None},
+    )
 
 
 def test_a_slow_statement_is_ended_by_postgresql(monkeypatch):

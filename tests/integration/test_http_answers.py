@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tasks_app import failures
 from tasks_app.operations import Cancelled, DoNotRetry, Retry, RetryAt, resolve
 from tasks_app.operations.http.verdict import HttpFailure, HttpStatus
 from tests.integration.calls import answered, call
@@ -50,6 +51,21 @@ def test_a_cut_through_a_character_leaves_the_text_before_it(receiver, configure
     assert (result["body"], result["body_encoding"], result["truncated"]) == ("aa€", "utf-8", True)
     result = answered(receiver, plainly(200, "aaa€€".encode()))
     assert (result["body"], result["body_encoding"], result["truncated"]) == ("aaa", "utf-8", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(404, HttpFailure), (302, HttpFailure), (410, HttpStatus), (500, HttpFailure)]
+)
+def test_a_status_that_the_task_names_is_tried_again_and_its_error_has_it(receiver, status, kind):
+    with pytest.raises(kind) as caught:
+        answered(receiver, plainly(status), retry_status=["3xx", 404])
+    assert failures.describe(caught.value)["response_status"] == status
+
+
+def test_an_answer_that_asks_for_a_wait_is_in_the_error_too(receiver):
+    with pytest.raises(RetryAt) as caught:
+        answered(receiver, plainly(503, b"", "Retry-After: 7"))
+    assert failures.describe(caught.value)["response_status"] == 503
 
 
 def test_an_endless_body_is_read_up_to_the_bound_only(receiver, configure):

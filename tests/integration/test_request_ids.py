@@ -56,10 +56,10 @@ def caught():
 
 
 def test_a_fault_is_answered_and_logged_with_the_same_id(monkeypatch, caught):
-    def fail():
+    def fail(project_id):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(queries, "all_tasks", fail)
+    monkeypatch.setattr(queries, "of_project", fail)
     response = client.get("/tasks/", headers={"X-Request-ID": "r1"})
     assert (response.status_code, response.headers["X-Request-ID"]) == (500, "r1")
     assert caught == [("django.request", True, {"request_id": "r1"})]

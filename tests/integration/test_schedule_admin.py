@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from access_app.models import Project
 from schedules_app import store
 from schedules_app.models import Backfill, Calendar, TaskSchedule
 from schedules_app.records import NewCalendar
@@ -121,3 +122,50 @@ def test_a_viewer_sees_schedules_but_has_no_actions(client, django_user_model):
     act(client, "pause_schedules", key)
     assert not Task.objects.exists()
     assert get(key).paused_at is None
+
+
+@pytest.fixture
+def shop():
+    return Project.objects.create(name="shop")
+
+
+def _of(project):
+    """A schedule, a backfill and a calendar of a project."""
+    [key] = create(project_id=project)
+    calendar = store.create_calendar(NewCalendar(name="holidays", project_id=project), NOON)
+    return {
+        "taskschedule": key,
+        "backfill": store.backfill(key, NOON, NOON, 9, NOON).pk,
+        "calendar": calendar.pk,
+    }
+
+
+@pytest.mark.parametrize("model", ["taskschedule", "backfill", "calendar"])
+def test_rows_are_filtered_by_their_project_and_show_its_name(admin_client, shop, model):
+    own, others = _of(shop.pk)[model], _of(1)[model]
+    assert set(shown(admin_client, model)) == {own, others}
+    assert shown(admin_client, model, project=shop.pk) == [own]
+    assert shown(admin_client, model, project=1) == [others]
+    assert shown(admin_client, model, project=shop.pk + 1) == []
+    page = admin_client.get(f"/admin/schedules_app/{model}/", {"project": shop.pk}).content.decode()
+    assert '<td class="field-project">shop</td>' in page
+    assert '<td class="field-project">default</td>' not in page
+
+
+@pytest.mark.parametrize("project", ["x", "-1", "9" * 40, "\N{SUPERSCRIPT TWO}", ""])
+def test_a_project_that_cannot_be_one_has_no_rows(admin_client, shop, project):
+    _of(shop.pk)
+    assert shown(admin_client, "taskschedule", project=project) == []
+
+
+def test_where_there_is_one_project_there_is_nothing_to_choose(admin_client):
+    create()
+    assert "?project=" not in admin_client.get(SCHEDULES).content.decode()
+
+
+def test_the_actions_reach_the_schedules_of_every_project(admin_client, shop):
+    keys = [_of(project)["taskschedule"] for project in (1, shop.pk)]
+    assert "2 of 2 schedules paused" in act(admin_client, "pause_schedules", *keys)
+    assert "2 of 2 schedules resumed" in act(admin_client, "resume_schedules", *keys)
+    assert "2 of 2 schedules triggered" in act(admin_client, "trigger_schedules", *keys)
+    assert set(Task.objects.values_list("project_id", flat=True)) == {1, shop.pk}

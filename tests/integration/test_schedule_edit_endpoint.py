@@ -329,3 +329,9 @@ def test_a_dry_run_mends_a_rule_that_cannot_be_followed():
     told = dry(schedule, {"timezone": "UTC"})
     assert (len(told["added"]), told["removed"]) == (30, [])
     assert moment_of(told["added"][0]) == NOON.replace(day=2, hour=6, minute=30)
+
+
+def test_a_change_without_a_body_is_refused_and_an_empty_one_changes_nothing():
+    schedule = made()
+    assert faults(client.patch(url_of(schedule))) == {("#", "required")}
+    assert patch(url_of(schedule), {}).json()["revision"] == schedule["revision"]

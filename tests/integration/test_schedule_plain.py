@@ -42,12 +42,16 @@ KINDS: tuple[dict[str, Any], ...] = (
     {"overlap": "skip"},
     {"operation": "reports.gone"},
     {"expires_after_seconds": 1e-6},
+    {"callback_url": "https://hooks.example.com/?a=b"},
+    {"project_id": 2},
+    {"project_id": 3, "overlap": "skip", "arguments": {"x": "{{ occurrence }}"}},
 )
 ROWS: dict[type[Any], tuple[str, ...]] = {
     Task: (
         *("operation", "arguments", "priority", "queue", "tags", "status", "max_attempts", "timeout_seconds"),
         *("run_at", "expires_at", "created_at", "task_schedule", "retry_of", "unique_key"),
         *("retry_backoff", "retry_base_seconds", "retry_cap_seconds", "attempt", "worker"),
+        *("project_id", "batch_id", "callback_url"),
     ),
     Occurrence: (
         *("task_schedule_id", "occurs_at", "verdict", "reason", "origin", "decided_at", "count"),

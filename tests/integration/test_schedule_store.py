@@ -7,11 +7,13 @@ from uuid import UUID
 import pytest
 from django.db import IntegrityError, transaction
 
+from access_app.principals import DEFAULT_PROJECT
 from schedules_app import store
 from schedules_app.models import Occurrence, TaskSchedule
-from schedules_app.queries import ScheduleStatus, all_schedules, status_of, with_status
+from schedules_app.queries import ScheduleStatus, schedules_of, status_of, with_status
 from schedules_app.records import NewSchedule
 from schedules_app.recurrence import InvalidRecurrence
+from schedules_app.store.ticking import next_firing
 from tasks_app.ids import new_id
 from tasks_app.models import Task
 
@@ -53,11 +55,19 @@ def test_a_start_far_in_the_past_is_an_anchor_and_fires_nothing_of_the_past() ->
     assert _ledger(key) == []
 
 
+def test_the_next_firing_is_told_in_time() -> None:
+    _create(every_x_hours=2, starts_at=NOON + HOUR)
+    paused = _create(starts_at=NOON + timedelta(minutes=30))
+    store.pause([paused])
+    assert next_firing(NOON, NOON + DAY) == NOON + HOUR
+    assert next_firing(NOON, NOON + timedelta(minutes=59)) is None
+
+
 def test_a_schedule_without_any_occurrence_ahead_is_refused() -> None:
     with pytest.raises(InvalidRecurrence) as refusal:
         _create(starts_at=NOON - 2 * DAY, ends_at=NOON - DAY)
     assert refusal.value.field == "ends_at"
-    assert not all_schedules().exists()
+    assert not schedules_of(DEFAULT_PROJECT).exists()
 
 
 def test_nothing_to_create_is_no_error() -> None:
@@ -247,7 +257,9 @@ def test_each_schedule_has_exactly_one_status() -> None:
     active, paused, finished = _create(), _create(), _create(schedule_x_times=1)
     store.fire_due(NOON)
     store.pause([paused], NOON)
-    found = {status: with_status(all_schedules(), [status]).get().pk for status in ScheduleStatus}
+    found = {
+        status: with_status(schedules_of(DEFAULT_PROJECT), [status]).get().pk for status in ScheduleStatus
+    }
     assert found == {"ACTIVE": active, "PAUSED": paused, "FINISHED": finished}
     assert all(status_of(_get(key)) is status for status, key in found.items())
 

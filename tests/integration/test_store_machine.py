@@ -40,6 +40,7 @@ MUST_HAPPEN = (
     "answer lost",
     "stale write",
     "meanwhile",
+    "foreign",
 )
 
 

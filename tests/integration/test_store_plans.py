@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from scheduler_service import health
 from tasks_app import prepared, sql, store, sweeps
+from tasks_app.backlog import backlog as count_backlog
 from tasks_app.models import Task
 from tests.integration.helpers import NOON, create, ending, new_task
 
@@ -80,6 +82,32 @@ def test_a_claim_reads_its_index_from_the_start_and_sorts_no_backlog(backlog):
         assert '"Sort"' not in plans
     else:
         assert "USE TEMP B-TREE FOR ORDER BY" not in plans
+
+
+def test_the_health_check_walks_along_indexes_and_sorts_nothing(backlog):
+    plans = plans_of(health.database_checks)
+    assert plans.count("task_claim") >= 2
+    assert "task_promote" in plans
+    assert "task_started" in plans
+    if connection.vendor == "postgresql":
+        assert not any(node in plans for node in ('"Seq Scan"', '"Sort"', "Bitmap"))
+    else:
+        assert not reads_whole_table(plans)
+
+
+def test_the_count_of_unfinished_tasks_walks_along_indexes_and_sorts_no_backlog(backlog, monkeypatch):
+    monkeypatch.setattr("tasks_app.backlog.MOST_COUNTED", 100)
+
+    def count():
+        with health.bounded():
+            count_backlog()
+
+    plans = plans_of(count)
+    assert all(name in plans for name in ("task_claim", "task_started", "task_promote"))
+    if connection.vendor == "postgresql":
+        assert not any(node in plans for node in ('"Seq Scan"', "Bitmap"))
+    else:
+        assert not reads_whole_table(plans)
 
 
 def test_a_finish_finds_its_rows_by_id(backlog):
@@ -182,6 +210,25 @@ def test_a_connection_that_a_proxy_gave_another_session_still_claims():
         assert len(store.claim("tasks", "w", 1, lease_seconds=60)) == 1
     finally:
         connection.close()  # the next test's shall be as others are
+
+
+def test_who_has_a_unique_key_is_found_in_its_index(backlog):
+    create(*(new_task(unique_key=f"key-{number}", project_id=7) for number in range(500)))
+    plans = plans_of(lambda: create(*(new_task(unique_key=key, project_id=7) for key in ("key-3", "new"))))
+    assert "task_unique_key_of_project" in plans
+    assert not reads_whole_table(plans)
+
+
+@pytest.mark.parametrize("project_id", [1, 7])
+def test_a_projects_verb_finds_its_task_by_id(backlog, project_id):
+    (task_id,) = create(new_task(project_id=7))
+
+    def act() -> None:
+        store.cancel([task_id], project_id=project_id)
+        store.delete(task_id, project_id=project_id)
+        store.retry(task_id, project_id=project_id)
+
+    assert not reads_whole_table(plans_of(act))
 
 
 def test_finding_the_queues_with_work_takes_one_look_per_queue(backlog):

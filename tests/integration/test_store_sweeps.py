@@ -45,6 +45,12 @@ def test_a_scheduled_task_becomes_pending_when_its_time_comes():
     assert status_of(task_id) == "PENDING"
 
 
+def test_the_next_promotion_is_told_in_time():
+    create(new_task(run_at=at(60)), new_task(run_at=at(30), expires_at=at(30)))
+    assert store.next_promotion(at(0), at(90)) == at(60)
+    assert store.next_promotion(at(0), at(59)) is None
+
+
 def test_waiting_tasks_expire_and_say_why():
     pending, scheduled = create(new_task(expires_at=at(5)), new_task(run_at=at(9), expires_at=at(9)))
     assert store.expire(at(5)) == 1
@@ -174,9 +180,10 @@ def test_the_database_refuses_a_row_that_the_lifecycle_does_not_know(fields):
         Task.objects.filter(task_id=task_id).update(**fields)
 
 
-def test_the_guard_trigger_is_installed_after_all_migrations():
+@pytest.mark.parametrize("trigger", ["tasks_task_terminal", "tasks_task_ended"])
+def test_the_triggers_are_installed_after_all_migrations(trigger):
     table = "pg_trigger" if connection.vendor == "postgresql" else "sqlite_master"
     column = "tgname" if connection.vendor == "postgresql" else "name"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} = 'tasks_task_terminal'")
+        cursor.execute(f"SELECT count(*) FROM {table} WHERE {column} = '{trigger}'")
         assert cursor.fetchone()[0] == 1

@@ -58,7 +58,9 @@ def test_every_address_is_in_it_once(document):
         "DELETE /tasks/{task_id}/",
         "POST /tasks/{task_id}/cancel/",
         "POST /tasks/{task_id}/retry/",
+        "GET /tasks/{task_id}/callbacks/",
         "GET /operations/",
+        "GET /audit/",
         "GET /health/live",
         "GET /health/ready",
     }
@@ -69,7 +71,7 @@ def test_every_answer_has_a_description_and_an_example(document):
         f"{name} {status}"
         for name, operation in operations(document).items()
         for status, response in operation["responses"].items()
-        if not response["description"] or (status != "204" and not response.get("examples"))
+        if not response["description"] or (status not in {"204", "304"} and not response.get("examples"))
     ]
     assert bare == []
 
@@ -89,11 +91,47 @@ def test_every_error_is_a_problem(document):
 def test_errors_follow_from_what_an_address_takes(document):
     listed = operations(document)
     assert set(listed["POST /tasks/"]["responses"]) == {"200", "202"} | {
-        *("400", "409", "413", "415", "422", "503")
+        *("400", "401", "403", "406", "409", "413", "415", "422", "429", "503")
     }
-    assert set(listed["GET /tasks/"]["responses"]) == {"200", "400", "503"}
-    assert set(listed["DELETE /tasks/{task_id}/"]["responses"]) == {"204", "404", "409", "503"}
-    assert set(listed["POST /tasks/{task_id}/cancel/"]["responses"]) == {"200", "202", "404", "409", "503"}
+    everywhere = {"400", "401", "403", "406", "429", "503"}
+    assert set(listed["GET /tasks/"]["responses"]) == {"200"} | everywhere
+    assert set(listed["DELETE /tasks/{task_id}/"]["responses"]) == {"204", "404", "409"} | everywhere
+    cancelled = {"200", "202", "404", "409"} | everywhere
+    assert set(listed["POST /tasks/{task_id}/cancel/"]["responses"]) == cancelled
+
+
+def test_requests_have_no_other_fields_and_no_blank_texts(document):
+    new = document["definitions"]["NewTask"]
+    assert new["additionalProperties"] is False
+    assert new["properties"]["tags"]["items"]["pattern"] == r"\S"
+    assert "additionalProperties" not in document["definitions"]["Task"]
+    assert "pattern" not in document["definitions"]["Task"]["properties"]["operation"]
+
+
+def test_what_was_created_says_where_it_is(document):
+    for name, status in (
+        ("POST /tasks/", "202"),
+        ("POST /task-schedules/", "201"),
+        ("POST /calendars/", "201"),
+    ):
+        assert operations(document)[name]["responses"][status]["headers"]["Location"]["x-required"]
+
+
+def test_every_operation_but_the_probes_asks_for_a_key_and_names_its_scope(document):
+    assert document["securityDefinitions"]["key"] == {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Bearer key_….…`: the word Bearer, a space, and a key.",
+    }
+    assert document["security"] == [{"key": []}]
+    for name, operation in operations(document).items():
+        if "/health/" in name:
+            assert operation["security"] == [], name
+            continue
+        assert "security" not in operation, name
+        needed = operation["responses"]["403"]["examples"]["application/problem+json"]["detail"]
+        assert needed.startswith("This needs the scope "), name
 
 
 def test_the_body_of_a_batch_is_an_array_of_new_tasks(document):

@@ -6,9 +6,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from access_app import read_only
+from access_app.models import Project
 from tasks_app import admin, store
+from tasks_app.callbacks import delivery
 from tasks_app.lifecycle import Status
-from tasks_app.models import Task
+from tasks_app.models import Callback, Task
 from tests.integration.helpers import at, claim, create, ending, new_task, status_of
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +41,7 @@ def test_the_list_shows_newest_first(admin_client):
 
 
 def test_the_list_counts_a_bounded_number_of_rows_only(admin_client, monkeypatch):
-    monkeypatch.setattr(admin, "LONGEST_LIST", 3)
+    monkeypatch.setattr(read_only, "LONGEST_LIST", 3)
     monkeypatch.setattr(admin.StoreAdmin, "list_per_page", 2)
     create(*(new_task() for _ in range(5)))
     with CaptureQueriesContext(connection) as queries:
@@ -55,12 +58,42 @@ def test_the_list_is_filtered(admin_client):
     assert shown(admin_client, queue="tasks") == [b, a]
 
 
+def test_the_list_shows_projects_and_is_filtered_by_them(admin_client):
+    project = Project.objects.create(name="billing")
+    (a, b) = create(new_task(), new_task(project_id=project.pk))
+    assert shown(admin_client) == [b, a]
+    assert shown(admin_client, project=str(project.pk)) == [b]
+    assert shown(admin_client, project="1") == [a]
+    assert "billing" in admin_client.get(LIST, {"q": str(b)}).content.decode()
+
+
+def test_an_operator_acts_on_tasks_of_every_project(admin_client):
+    (a, b) = create(new_task(), new_task(project_id=7))
+    act(admin_client, "cancel_tasks", a, b)
+    assert [status_of(a), status_of(b)] == ["CANCELLED", "CANCELLED"]
+
+
 def test_the_search_finds_ids_operations_and_queues(admin_client):
     (a, b) = create(new_task("4+7"), new_task("9*9", queue="own"))
     assert shown(admin_client, q=str(a)) == [a]
     assert shown(admin_client, q="9*") == [b]
     assert shown(admin_client, q="queue:own") == [b]
     assert shown(admin_client, q="nothing") == []
+
+
+def test_a_task_is_shown_with_who_tells_of_its_end(admin_client):
+    (task_id,) = create(new_task(callback_url="https://hooks.example.com/"))
+    store.finish([ending(claim()[0])], at(1))
+    delivery.deliver()
+    key = str(Callback.objects.get().delivery_task_id)
+    page = admin_client.get(f"{LIST}{task_id}/change/").content.decode()
+    assert key in page
+
+
+def test_a_task_that_an_operator_cancels_is_told(admin_client):
+    (task_id,) = create(new_task(callback_url="https://hooks.example.com/"))
+    act(admin_client, "cancel_tasks", task_id)
+    assert Callback.objects.get().task_id == task_id
 
 
 def test_a_task_is_shown_with_its_attempts_and_cannot_be_edited(admin_client):

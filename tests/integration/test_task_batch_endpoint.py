@@ -61,7 +61,7 @@ def test_an_atomic_batch_is_all_or_nothing():
 
 def test_an_empty_batch_creates_nothing():
     response = post(PATH, [])
-    assert (response.status_code, response.json()) == (202, {"tasks": [], "errors": []})
+    assert (response.status_code, response.json()) == (202, {"tasks": [], "errors": [], "batch_id": None})
 
 
 @pytest.mark.parametrize("body", [{}, {"tasks": [GOOD]}, "text", 5, True])
@@ -128,17 +128,19 @@ SHAPES = [
     ]
     * 2,
 ]
-OF_ITS_MOMENT = ("task_id", "created_at")
+OF_ITS_MOMENT = ("task_id", "created_at", "batch_id")
 
 
 def stored_and_answered(items: list[dict[str, Any]]) -> list[Any]:
     """What is told and kept of each task, without what differs from one request to the next."""
     answer = post(PATH, items).json()
     assert answer.pop("errors") == []
+    batch_id = answer.pop("batch_id")
     shown = []
     for told in answer["tasks"]:
         row = Task.objects.filter(task_id=told["task_id"]).values().get()
         is_now = row["run_at"] == row["created_at"]
+        assert told["batch_id"] == str(row["batch_id"]) == batch_id
         assert (told["run_at"] == told["created_at"]) == is_now
         gone = {*OF_ITS_MOMENT, "run_at"} if is_now else {*OF_ITS_MOMENT}
         shown.append([{name: each[name] for name in each.keys() - gone} for each in (told, row)])
@@ -148,7 +150,7 @@ def stored_and_answered(items: list[dict[str, Any]]) -> list[Any]:
 @pytest.mark.parametrize("items", SHAPES, ids=range(len(SHAPES)))
 def test_items_of_one_shape_are_stored_and_answered_as_each_of_them_would_be(items, monkeypatch):
     together = stored_and_answered(items)
-    monkeypatch.setattr(alike, "read", lambda items: None)
+    monkeypatch.setattr(alike, "read", lambda *batch: None)
     assert together == stored_and_answered(items)
 
 

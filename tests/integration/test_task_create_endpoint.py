@@ -20,18 +20,19 @@ FIELDS = [
         "queue",
         "tags",
         "unique_key",
+        "batch_id",
         "status",
         "result",
         "error",
         "progress",
     ),
     *("attempt", "max_attempts", "retry_backoff", "retry_base_seconds", "retry_cap_seconds"),
-    *("run_at", "expires_at", "timeout_seconds", "task_schedule", "retry_of"),
+    *("run_at", "expires_at", "timeout_seconds", "callback_url", "task_schedule", "retry_of"),
     *("created_at", "started_at", "finished_at", "cancel_requested_at"),
 ]
 WRITABLE = {"operation", "arguments", "priority", "queue", "tags"} | {
     *("max_attempts", "run_at", "expires_at", "timeout_seconds", "unique_key"),
-    *("retry_backoff", "retry_base_seconds", "retry_cap_seconds"),
+    *("retry_backoff", "retry_base_seconds", "retry_cap_seconds", "callback_url"),
 }
 
 

@@ -241,6 +241,7 @@ def test_an_order_that_takes_too_long_is_refused(monkeypatch):
         ("status", "PENDING,", "invalid_choice"),
         ("status", "", "blank"),
         ("queue", "", "blank"),
+        ("queue", "\f", "blank"),
         ("queue", "a\0b", "null_characters_not_allowed"),
         ("queue", "q" * 65, "max_length"),
         ("operation", "\0", "null_characters_not_allowed"),

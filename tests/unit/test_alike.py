@@ -29,6 +29,7 @@ RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "retry_base_seconds": st.sampled_from([2, 2.0, 0.5, None]),
     "retry_cap_seconds": st.sampled_from([60.5, 60.0, None]),
     "unique_key": st.sampled_from([None, None, None, None, "k"]),
+    "callback_url": st.sampled_from([None, "https://a.example.com/", 'https://b.example.com/?c="d%20e']),
     "run_at": st.sampled_from([None, "2020-01-01T00:00:00Z", "2990-01-01T00:00:00+02:00"]),
     "expires_at": st.sampled_from([None, "2990-06-01T00:00:00Z", "2990-06-01T00:00:00.5+02:00"]),
 }
@@ -50,10 +51,10 @@ def batches(draw: Any) -> list[Any]:
     )
 
 
-def one_by_one(items: list[Any], ids: list[str]) -> list[Task]:
+def one_by_one(items: list[Any], ids: list[str], batch_id: UUID) -> list[Task]:
     """The tasks of valid items, settled; raises ValidationError for others."""
     new = [
-        NewTask(**{**quick.validated(item), "task_id": UUID(key)})
+        NewTask(**{**quick.validated(item), "task_id": UUID(key), "batch_id": batch_id})
         for item, key in zip(items, ids, strict=True)
     ]
     tasks = [rows.new_row(each) for each in new]
@@ -68,9 +69,10 @@ def told(row: Any) -> list[str]:
 
 def assert_the_same(new: Alike, items: list[Any]) -> None:
     settled = rows.settle_alike(new, NOW)
-    tasks = one_by_one(items, list(new.each["task_id"]))
+    batch_id = new.same["batch_id"]
+    tasks = one_by_one(items, list(new.each["task_id"]), batch_id)
     assert [told(row) for row in rows.rows_of(settled)] == [told(rows.columns(task)) for task in tasks]
-    assert spelling.spell_alike(settled) == spelling.spell_all(tasks, errors=[])
+    assert spelling.spell_alike(settled) == spelling.spell_all(tasks, errors=[], batch_id=str(batch_id))
 
 
 @given(batches() | st.lists(ALONE, max_size=3) | st.lists(ITEMS, max_size=3))

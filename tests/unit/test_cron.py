@@ -102,7 +102,7 @@ def test_an_expression_comes_when_its_manual_says(text: str, expected: str) -> N
         ("-1 * * * *", "minute field"),
         ("* * L/2 * *", "day-of-month field"),
         ("* * ? * *", "day-of-month field"),
-        ("0 0 30 2 *", "never comes"),
+        ("0 0 30 2 *", "never comes: day 30 is in no month of 2; change"),
         ("0 0 31 4,6 *", "never comes"),
         ("0 0 */20 2 1#5", "never comes"),
         ("@reboot", "@daily"),

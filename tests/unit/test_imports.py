@@ -48,6 +48,30 @@ def test_tasks_do_not_know_schedules() -> None:
     assert len(modules) > 10
 
 
+COUNTING = ("access", "book", "catalog", "counts", "exposition", "names", "shelf")
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_counting_knows_no_framework_and_nothing_of_what_it_counts(name: str) -> None:
+    tops = _tops(_tree(PROJECT_DIR / "scheduler_service" / "metrics" / f"{name}.py"))
+    assert tops & {"django", "celery", "rest_framework", "tasks_app", "schedules_app", "access_app"} == set()
+
+
+@pytest.mark.parametrize("app", ["tasks_app", "schedules_app"])
+def test_who_is_counted_knows_of_the_metrics_only_how_to_count(app: str) -> None:
+    modules = list((PROJECT_DIR / app).rglob("*.py"))
+    known = {f"scheduler_service.metrics.{name}" for name in (*COUNTING, "")} | {"scheduler_service.metrics"}
+    for path in modules:
+        asked = {name for name in _imported(_tree(path)) if name.startswith("scheduler_service.metrics")}
+        assert asked <= known, path
+
+
+def test_access_knows_neither_tasks_nor_schedules() -> None:
+    modules = list((PROJECT_DIR / "access_app").rglob("*.py"))
+    assert [str(path) for path in modules if {"tasks_app", "schedules_app"} & _tops(_tree(path))] == []
+    assert modules
+
+
 def test_schedules_do_know_tasks() -> None:
     """The other direction is in use; else the test above would say nothing."""
     assert "tasks_app" in _tops(_tree(PROJECT_DIR / "schedules_app" / "store" / "ticking.py"))

@@ -1,5 +1,6 @@
 """The process list, the test runs, the demo's table, and compose's likeness to `run.py`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 from django.conf import settings
 
 from launcher import cli, demo, probe, services, testing
+from launcher.errors import LauncherError
 from launcher.layout import EXAMPLE_BATCH, PROJECT_DIR, DataFolder
 from launcher.processes import Options, embedded_broker, service_processes
 
@@ -63,7 +65,11 @@ def test_the_images_default_command_is_composes_web(compose: dict[str, Any]) -> 
     dockerfile = (PROJECT_DIR / "Dockerfile").read_text().replace("\\\n", " ")
     image = yaml.safe_load(dockerfile.split("\nCMD ")[-1])
     for word in (
-        "gthread",
+        "8190",
+        "scheduler_service.webserver.worker.Worker",
+        "--forwarded-allow-ips",
+        "--keep-alive",
+        "--worker-connections",
         "--no-control-socket",
         "scheduler_service.gunicorn_logs.Logger",
         "--access-logfile",
@@ -123,6 +129,52 @@ def test_the_suite_does_not_see_the_shells_database_nor_unreached_services() -> 
     assert seen == {"PATH": "/bin", "TEST_POSTGRES_URL": "here", "SCHEDULER_DATA_DIR": "/folder"}
 
 
+BASE = {
+    "TEST_POSTGRES_URL": "pg",
+    "TEST_REDIS_URL": "r",
+    "TEST_RABBITMQ_URL": "a",
+    "SCHEDULER_DATA_DIR": "/f",
+}
+ALONE = {"TEST_POSTGRES_URL": "pg", "SCHEDULER_DATA_DIR": "/f/beside"}
+
+
+def test_the_whole_suite_is_run_in_three_and_one_of_them_has_the_brokers() -> None:
+    first, others = testing.runs(["-x"], BASE)
+    assert (first.arguments, first.environ) == (["-x", *testing.PROCESSES], BASE)
+    assert [run.arguments for run in others] == [["-x", "tests/unit", INTEGRATION], ["-x", INTEGRATION]]
+    assert [run.environ for run in others] == [ALONE, {**ALONE, "DATABASE_URL": "pg"}]
+
+
+def test_every_folder_of_tests_is_in_the_suite() -> None:
+    folders = {f"tests/{path.parent.name}" for path in (PROJECT_DIR / "tests").glob("*/__init__.py")}
+    assert folders == {part for part in (*testing.PROCESSES, *testing.REST) if not part.endswith(".py")}
+
+
+def test_what_is_named_is_run_as_it_is_named() -> None:
+    first, others = testing.runs(["tests/unit", "tests/integration"], BASE)
+    assert first.arguments == ["tests/unit", "tests/integration"]
+    assert [run.arguments for run in others] == [[INTEGRATION]]
+    assert testing.runs(["tests/unit"], BASE)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([2, 0, 1], 2), ([5, 0], 0), ([5, 1, 5], 1), ([5, 5], 5)]
+)
+def test_one_failed_run_fails_the_suite(codes: list[int], code: int) -> None:
+    assert testing.conclusion(codes) == code
+
+
+@pytest.mark.parametrize(("option", "codes"), [("--version", [0, 0]), ("--no-such-option", [4])])
+def test_what_ran_beside_is_shown_with_its_code(
+    option: str, codes: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [testing.Run(title, [option], os.environ) for title in ("SQLite", "PostgreSQL")]
+    assert testing.Beside(runs).finish() == codes
+    shown = capsys.readouterr().out
+    assert "=== Tests on SQLite (they ran beside)" in shown
+    assert "pytest" in shown
+
+
 def test_an_unreached_service_is_a_failure_only_where_it_must_be_there(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -143,6 +195,12 @@ def test_a_service_that_refuses_is_named_without_its_password() -> None:
     assert reached == {}
     assert [phrase.split()[0] for phrase in missing] == ["PostgreSQL", "Redis", "RabbitMQ"]
     assert "secret" not in " ".join(missing)
+
+
+def test_a_program_that_is_not_there_is_named_with_what_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert [phrase.split()[0] for phrase in services.missing_programs()] == [*services.PROGRAMS]
+    assert "for the README's JavaScript" in services.missing_programs()[0]
 
 
 def test_the_example_batch_lets_urgent_tasks_overtake() -> None:
@@ -178,3 +236,25 @@ def test_a_wrong_argument_is_refused(arguments: list[str], capsys: pytest.Captur
 )
 def test_the_health_check_calls_a_host_that_is_allowed(allowed: str, host: str) -> None:
     assert probe.host_header(allowed, "x:1") == host
+
+
+@pytest.mark.parametrize(
+    ("required", "says"), [("true", "Bearer $KEY"), ("false", "without a key"), ("", "without a key")]
+)
+def test_the_greeting_says_whether_a_key_is_asked_for(
+    required: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEYS_REQUIRED", required)
+    assert says in cli._greeting(Options(), None, "admin:x")
+
+
+def test_the_greetings_way_to_a_key_is_in_the_data_folder_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEYS_REQUIRED", "true")
+    monkeypatch.setenv("SCHEDULER_DATA_DIR", "/a folder")
+    assert "A key:   SCHEDULER_DATA_DIR='/a folder' /" in cli._greeting(Options(), None, "admin:x")
+
+
+def test_what_could_not_be_prepared_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "VENV_PYTHON", "false")
+    with pytest.raises(LauncherError, match=r"\(manage\.py migrate\)"):
+        cli._prepare_database({})

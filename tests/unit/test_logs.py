@@ -183,8 +183,10 @@ def test_the_services_own_secrets_are_those_of_its_configuration() -> None:
         database_url="postgres://u:of-the-database@db/x",
         celery_broker_url="amqp://u:of-the-broker@mq/",
         http_signing_secrets=f"whsec_{key}, example.org=whsec_{key[::-1]}",  # type: ignore[arg-type]
+        metrics_token="of-the-metrics",  # type: ignore[arg-type]
     )
-    assert logs.secrets(config) == ["s" * 50, "of-the-database", "of-the-broker", key, key[::-1]]
+    own = ["s" * 50, "of-the-metrics", "of-the-database", "of-the-broker", key, key[::-1]]
+    assert logs.secrets(config) == own
 
 
 def test_no_logger_lets_through_what_the_level_keeps_back() -> None:

@@ -57,6 +57,16 @@ ARGUMENTS = st.one_of(
     st.dictionaries(TEXTS, JSON, max_size=2),
     st.just({"text": "é" * 140_000}),
 )
+URLS = st.sampled_from(
+    [
+        "https://a.example.com/",
+        "http://b.example.com?c",
+        "https://127.0.0.1/",
+        "https://a@b.example.com/",
+        " ",
+        "ftp://a/",
+    ]
+)
 USUAL = {
     "operation": OPERATIONS,
     "arguments": ARGUMENTS,
@@ -71,6 +81,7 @@ USUAL = {
     "unique_key": TEXTS,
     "run_at": TIMES,
     "expires_at": TIMES,
+    "callback_url": URLS,
 }
 FIELDS = {name: st.one_of(usual, usual, usual, JSON) for name, usual in USUAL.items()}
 OPTIONAL = {name: values for name, values in FIELDS.items() if name != "operation"}
@@ -145,6 +156,16 @@ EDGES = [
     *({"arguments": value} for value in ({"a": 1}, [], None, {"a": "é" * 140_000})),
     *({"timeout_seconds": value} for value in (0.0009, 86_400.1, True, "1", 10**30)),
     *({"unique_key": value} for value in ("", " ", "a" * 201, "a\0", 1)),
+    *(
+        {"callback_url": value}
+        for value in (
+            "",
+            "https://a.example.com:8080/",
+            "http://10.0.0.1/",
+            "https://a.example.com/" + "x" * 2048,
+            1,
+        )
+    ),
     *({"expires_at": value} for value in ("2020-01-01T00:00:00Z", "2990-01-01", 5, "")),
     {"run_at": "2990-01-01T00:00:00Z", "expires_at": "2990-01-01T00:00:00Z"},
     {"retry_backoff": "Linear"},
@@ -167,6 +188,8 @@ PLAIN = [
     {"operation": "4+7"},
     {"operation": "arithmetic", "arguments": {"expression": "1+1"}, "priority": 0, "tags": ["a", "ü b"]},
     {"operation": "4+7", "queue": None, "run_at": None, "max_attempts": None, "unique_key": None},
+    {"operation": "4+7", "callback_url": "https://a.example.com/?b=c%20d"},
+    {"operation": "4+7", "callback_url": None},
     {
         "operation": "4+7",
         "queue": "mail",

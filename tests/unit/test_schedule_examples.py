@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from access_app.principals import DEFAULT_PROJECT
 from schedules_app import examples, recurrence
 from schedules_app.models import TaskSchedule
 from schedules_app.recurrence import Rule
@@ -20,12 +21,12 @@ def _rule(example: dict) -> Rule:
     columns = {name: example[name] for name in RULE_FIELDS if name != "calendars"}
     columns["starts_at"] = datetime.fromisoformat(example["starts_at"])
     overrides = {item["occurs_at"]: item["moved_to"] for item in example["overrides"]}
-    return checked_rule({**columns, "calendars": None}, TaskSchedule(overrides=overrides))
+    return checked_rule({**columns, "calendars": None}, TaskSchedule(overrides=overrides), DEFAULT_PROJECT)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_an_example_is_described_and_goes_on_as_its_rule_says(name: str, monkeypatch) -> None:
-    monkeypatch.setattr("schedules_app.serializers.rules._calendars", lambda names: [])
+    monkeypatch.setattr("schedules_app.serializers.rules._calendars", lambda names, project_id: [])
     example = SCHEDULES[name]
     rule = _rule(example)
     assert example["description"] == recurrence.describe(rule)

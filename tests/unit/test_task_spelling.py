@@ -47,6 +47,7 @@ COLUMNS = {
     "run_at": TIMES,
     "expires_at": st.none() | TIMES,
     "timeout_seconds": FLOATS,
+    "callback_url": st.none() | TEXTS,
     "task_schedule": st.none() | st.uuids(),
     "retry_of": st.none() | st.uuids(),
     "created_at": TIMES,
