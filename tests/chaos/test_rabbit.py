@@ -59,6 +59,7 @@ def test_a_flushed_server_has_no_message_left(rung: RabbitServer) -> None:
 
 
 def test_a_killed_server_comes_back_under_its_address_with_what_it_had_on_disk(rung: RabbitServer) -> None:
+    rung.settle()
     old = rung.processes()
     rung.stop()
     assert rung.pid() is None
