@@ -24,6 +24,21 @@ from access_app.models import AuditEntry
 from access_app.principals import Kind, principal_of
 from scheduler_service import logs
 
+_DEEDS = {
+    "task": ("create", "cancel", "retry", "delete"),
+    "schedule": ("create", "edit", "delete", "pause", "resume", "trigger", "skip", "move", "restore"),
+    "backfill": ("create", "cancel"),
+    "calendar": ("create", "edit", "delete"),
+    "key": ("create", "edit", "rotate", "revoke", "delete"),
+    "project": ("create", "edit", "delete"),
+    "membership": ("create", "edit", "delete"),
+    "user": ("create", "edit", "delete"),
+    "group": ("create", "edit", "delete"),
+}
+ACTIONS = tuple(f"{kind}.{deed}" for kind, deeds in _DEEDS.items() for deed in deeds)
+"""Every action that an entry may have."""
+ACTIONS_IN_SHORT = "; ".join(f"{kind}.{', .'.join(deeds)}" for kind, deeds in _DEEDS.items())
+"""For people: `task.create, .cancel…`."""
 MOST_IDS = 20
 PRUNE_SLICE = 1000
 

@@ -11,6 +11,7 @@ from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access_app.audit import ACTIONS, ACTIONS_IN_SHORT
 from access_app.models import AuditEntry
 from access_app.principals import ONLY_ADMIN, Kind, project_of
 from scheduler_service.swagger import answer
@@ -65,11 +66,22 @@ class AuditPageSerializer(serializers.Serializer):
         ref_name = "AuditPage"
 
 
+class ActionFilter(filters.ChoiceFilter):
+    """One of the actions that entries have."""
+
+    schema = {"type": "string", "enum": list(ACTIONS)}
+
+    def __init__(self, **kwargs: Any) -> None:
+        # All of them in full would be longer than a fault's text may be.
+        messages = {"invalid_choice": f"There is no such action; use one of {ACTIONS_IN_SHORT}."}
+        super().__init__(choices=[(one, one) for one in ACTIONS], error_messages=messages, **kwargs)
+
+
 class AuditFilterSet(filters.FilterSet):
     """Filters of GET /audit/."""
 
     actor = TextFilter(max_length=150, help_text="A key's prefix, or a user's name.")
-    action = TextFilter(max_length=40, help_text="The exact action, such as `task.cancel`.")
+    action = ActionFilter(help_text="This action.")
     target_id = TextFilter(
         method="filter_target", max_length=100, help_text="An id among the `target_ids` of an entry."
     )

@@ -46,7 +46,7 @@ def test_the_list_shows_the_projects_own_entries_newest_first_in_pages(call):
     ("name", "value", "found"),
     [
         ("action", "task.cancel", ["task.cancel"]),
-        ("action", "task.burn", []),
+        ("action", "schedule.move", []),
         ("actor", "nobody", []),
         ("after", "2099-01-01T00:00:00Z", []),
         ("before", "2020-01-01T00:00:00Z", []),
@@ -69,6 +69,24 @@ def test_the_list_is_filtered_by_a_target_and_an_actor(call):
 @pytest.mark.parametrize("query", ["nope=1", "after=yesterday", "action=", "page_size=0", "cursor=x"])
 def test_a_wrong_parameter_is_refused(query, call):
     problem(call.client.get(f"/audit/?{query}"), 400)
+
+
+@pytest.mark.parametrize(
+    "action", ["nonsense", "task.burn", "task", "task.cancel,task.create", "TASK.CANCEL"]
+)
+def test_an_action_that_nothing_leaves_is_refused_with_the_names_of_those_that_are(action, call):
+    [fault] = problem(call.client.get("/audit/", {"action": action}), 400)["errors"]
+    assert (fault["parameter"], fault["code"]) == ("action", "invalid_choice")
+    assert "task.create, .cancel, .retry, .delete; schedule.create" in fault["detail"]
+    assert not fault["detail"].endswith("…")
+
+
+def test_every_action_of_the_document_is_taken(call):
+    document = caller().get("/swagger.json").json()
+    [parameter] = [p for p in document["paths"]["/audit/"]["get"]["parameters"] if p["name"] == "action"]
+    assert parameter["enum"] == list(audit.ACTIONS)
+    for action in parameter["enum"]:
+        assert entries(call, action=action)["results"] == []
 
 
 def test_entries_have_the_fields_of_the_document(call):
