@@ -4,8 +4,10 @@
 database. `/health/ready` answers 503 when the database is out of reach, because then requests fail, and when the
 service is `stalled`: due work has waited for longer than HEALTH_MAX_LAG_SECONDS, and in that time nothing claimed a
 task, or nothing ticked. While workers do claim, or hold the lease of a task that takes long, such work makes it
-`lagging`: they are too few. Without its broker the service is `degraded`: tasks are stored and run later. Both of
-these answer 200. Schedules with an alert are counted, and change nothing: their tasks fail, not the service.
+`lagging`: they are too few. So does work that waits in a dedicated queue alone: the other workers may have nothing to
+do, and one client's word must not take the API from all. Without its broker the service is `degraded`: tasks are
+stored and run later. Both of these answer 200. Schedules with an alert are counted, and change nothing: their tasks
+fail, not the service.
 """
 
 from collections.abc import Callable
@@ -17,15 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from drf_yasg.utils import swagger_auto_schema
-from rest_framework import serializers
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from scheduler_service.swagger import answer
 from schedules_app import queries as schedule_queries
 from tasks_app import doorbell, queries, store
 
@@ -37,9 +31,6 @@ BROKER_SECONDS = 3.0
 
 # Without fresh statistics the planner reads and sorts what the statements only want the first rows of.
 _PINNED = "; ".join(f"SET LOCAL enable_{node} = off" for node in ("seqscan", "bitmapscan", "sort"))
-
-NOT_READY = ("stalled", "unavailable")
-"""The statuses that answer 503."""
 
 Check = dict[str, Any]
 
@@ -76,7 +67,7 @@ def database_checks() -> dict[str, Check]:
     unknown: Check = {"status": "unknown", "lag_seconds": None}
     checks: dict[str, Check] = {
         "database": {"status": "unavailable"},
-        "tasks": {**unknown, "claim_age_seconds": None},
+        "tasks": {**unknown, "claim_age_seconds": None, "queues": []},
         "schedules": {**unknown, "tick_age_seconds": None, "alerts": None},
     }
     try:
@@ -111,12 +102,38 @@ class _BoundedTransaction(transaction.Atomic):
 
 def _tasks_check(now: datetime) -> Check:
     lag, claims = _age(now, queries.oldest_due_at()) or 0.0, queries.claims()
-    claim_age = _age(now, claims.latest_at)
-    # Whose workers are all busy with what takes long is not to be taken out of service.
+    nobody = not _is_at_work(now, claims)
+    status = _status(
+        lag, is_stalled=lambda: nobody and _is_late(_age(now, queries.waiting_since(_dedicated())))
+    )
+    claim_age, queues = _age(now, claims.latest_at), [] if status == "ok" else _late_queues(now)
+    return {"status": status, "lag_seconds": lag, "claim_age_seconds": claim_age, "queues": queues}
+
+
+def _is_at_work(now: datetime, claims: queries.Claims) -> bool:
+    # Whose workers are all busy with what takes long is not to be taken out of service, nor in the moment between the
+    # end of such a task and the next claim.
     is_held = claims.leased_until is not None and claims.leased_until > now
-    nobody = not is_held and _is_long_ago(claim_age)
-    status = _status(lag, is_stalled=lambda: nobody and _is_late(_age(now, queries.waiting_since())))
-    return {"status": status, "lag_seconds": lag, "claim_age_seconds": claim_age}
+    return is_held or not all(_is_long_ago(_age(now, at)) for at in (claims.latest_at, claims.latest_end_at))
+
+
+def _late_queues(now: datetime) -> list[str]:
+    # Anybody may ask: no name that a client chose.
+    return sorted(name for name, lag in queue_lags(now).items() if _is_late(lag))
+
+
+def queue_lags(now: datetime) -> dict[str, float]:
+    """How many seconds the oldest due task waits for each kind of workers: of the dedicated queues, and of `tasks`.
+
+    The oldest of `tasks`, whose workers serve all other queues, may be one that was not promoted yet, of any queue.
+    """
+    found = queries.oldest_pending_at(_dedicated())
+    lags = {name: _age(now, found.get(name)) or 0.0 for name in _dedicated()}
+    return {**lags, doorbell.SHARED_QUEUE: _age(now, queries.oldest_due_at(_dedicated())) or 0.0}
+
+
+def _dedicated() -> set[str]:
+    return set(settings.CONFIG.dedicated_queues) - {doorbell.SHARED_QUEUE}
 
 
 def _schedules_check(now: datetime) -> Check:
@@ -147,140 +164,3 @@ def _is_late(seconds: float | None) -> bool:
 def _is_long_ago(age: float | None) -> bool:
     """Whether something did not happen lately, or never."""
     return age is None or _is_late(age)
-
-
-class LiveSerializer(serializers.Serializer):
-    """The process answers."""
-
-    status = serializers.ChoiceField(["ok"])
-
-    class Meta:
-        ref_name = "Live"
-
-
-class CheckSerializer(serializers.Serializer):
-    """One part of the service."""
-
-    status = serializers.ChoiceField(["ok", "lagging", "stalled", "unknown", "unavailable"])
-    lag_seconds = serializers.FloatField(
-        required=False, allow_null=True, help_text="How long the oldest due work has waited."
-    )
-
-    class Meta:
-        ref_name = "Check"
-
-
-class TaskCheckSerializer(CheckSerializer):
-    """The part that runs tasks."""
-
-    claim_age_seconds = serializers.FloatField(
-        allow_null=True, help_text="How long ago a task was claimed last; null if none ever was."
-    )
-
-    class Meta:
-        ref_name = "TaskCheck"
-
-
-class ScheduleCheckSerializer(CheckSerializer):
-    """The part that fires schedules."""
-
-    tick_age_seconds = serializers.FloatField(
-        allow_null=True,
-        help_text="How long ago a tick last decided on an occurrence; null if the ledger knows of none.",
-    )
-    alerts = serializers.IntegerField(
-        allow_null=True,
-        help_text="How many schedules have an alert, counted as far as 1000; it does not change the status.",
-    )
-
-    class Meta:
-        ref_name = "ScheduleCheck"
-
-
-class ChecksSerializer(serializers.Serializer):
-    """All parts of the service."""
-
-    database = CheckSerializer()
-    tasks = TaskCheckSerializer()
-    schedules = ScheduleCheckSerializer()
-    broker = CheckSerializer()
-
-    class Meta:
-        ref_name = "Checks"
-
-
-class ReadySerializer(serializers.Serializer):
-    """Whether the service is ready, and which part is not."""
-
-    status = serializers.ChoiceField(["ok", "lagging", "degraded", "stalled", "unavailable"])
-    checks = ChecksSerializer()
-
-    class Meta:
-        ref_name = "Ready"
-
-
-def _example(status: str, *, database: str = "ok", lag: str = "ok") -> dict[str, Any]:
-    work = {"status": lag, "lag_seconds": 0.0 if lag == "ok" else None}
-    return {
-        "status": status,
-        "checks": {
-            "database": {"status": database},
-            "tasks": {**work, "claim_age_seconds": 0.4 if lag == "ok" else None},
-            "schedules": {
-                **work,
-                "tick_age_seconds": 12.5 if lag == "ok" else None,
-                "alerts": 0 if lag == "ok" else None,
-            },
-            "broker": {"status": "ok"},
-        },
-    }
-
-
-class LiveView(APIView):
-    """Whether this process answers."""
-
-    # Probes have no key.
-    authentication_classes: list[type[BaseAuthentication]] = []
-    permission_classes: list[type[BasePermission]] = []
-
-    @swagger_auto_schema(
-        operation_id="health_live",
-        operation_summary="Is the process alive?",
-        operation_description="Touches neither database nor broker.",
-        responses={200: answer("It is.", LiveSerializer, {"status": "ok"}), 400: None, 503: None},
-        tags=["health"],
-    )
-    def get(self, request: Request) -> Response:
-        return Response({"status": "ok"})
-
-
-class ReadyView(APIView):
-    """Whether the service can take requests."""
-
-    # Probes have no key.
-    authentication_classes: list[type[BaseAuthentication]] = []
-    permission_classes: list[type[BasePermission]] = []
-
-    @swagger_auto_schema(
-        operation_id="health_ready",
-        operation_summary="Is the service ready?",
-        operation_description=(
-            "`ok`; `lagging`: due work has waited for longer than HEALTH_MAX_LAG_SECONDS; `degraded`: the broker "
-            "is out of reach, tasks are stored and run later; `stalled` (503): due work has waited for so long, and in "
-            "that time no worker claimed a task (`claim_age_seconds`) and none runs one, or no tick fired "
-            "(`tick_age_seconds`); `unavailable` (503): the database is out of reach."
-        ),
-        responses={
-            200: answer("Requests are served.", ReadySerializer, _example("ok")),
-            400: None,
-            503: answer(
-                "The database is out of reach, or due work waits and nothing claims it.",
-                ReadySerializer,
-                _example("unavailable", database="unavailable", lag="unknown"),
-            ),
-        },
-        tags=["health"],
-    )
-    def get(self, request: Request) -> Response:
-        status, checks = readiness()
-        return Response({"status": status, "checks": checks}, 503 if status in NOT_READY else 200)

@@ -14,7 +14,7 @@ from rest_framework.authentication import SessionAuthentication
 from scheduler_service import headers
 from scheduler_service.audit import AuditListView
 from scheduler_service.errors import DETAILS, problem_response
-from scheduler_service.health import LiveView, ReadyView
+from scheduler_service.health_views import LiveView, ReadyView
 from scheduler_service.metrics.views import MetricsView
 
 api: list[Any] = [

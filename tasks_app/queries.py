@@ -1,5 +1,7 @@
 """The reads that HTTP, health and admin share. They change nothing, and none of them counts a table."""
 
+import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -69,19 +71,30 @@ def _running(task: Task) -> Attempt:
 
 # The claim's index is sorted by queue and priority, then run_at: one look into it for each pair of these costs
 # nothing, however many tasks wait, while the earliest run_at of all would have to be searched for among them.
-_PENDING = """
+_LEVELS = "levels(priority) AS (SELECT 0 UNION ALL SELECT priority + 1 FROM levels WHERE priority < 9)"
+_FIRST = """(
+    SELECT {moment} FROM tasks_task t
+    WHERE t.queue = name AND t.priority = levels.priority AND t.status = 'PENDING'
+    ORDER BY t.queue, t.priority, t.run_at LIMIT 1
+)"""
+_PENDING = f"""
 WITH RECURSIVE queues(name) AS (
     SELECT min(queue) FROM tasks_task WHERE status = 'PENDING'
     UNION ALL
     SELECT (SELECT min(queue) FROM tasks_task WHERE status = 'PENDING' AND queue > name)
     FROM queues WHERE name IS NOT NULL
-), levels(priority) AS (SELECT 0 UNION ALL SELECT priority + 1 FROM levels WHERE priority < 9)
-SELECT min((
-    SELECT {moment} FROM tasks_task t
-    WHERE t.queue = name AND t.priority = levels.priority AND t.status = 'PENDING'
-    ORDER BY t.queue, t.priority, t.run_at LIMIT 1
-)) FROM queues CROSS JOIN levels WHERE name IS NOT NULL
-"""
+), {_LEVELS}
+SELECT min({_FIRST}) FROM queues CROSS JOIN levels WHERE name IS NOT NULL AND name {{not_in}}
+"""  # noqa: S608 - constant text
+_PENDING_IN = f"""
+WITH RECURSIVE given(name) AS ({{names}}), {_LEVELS}
+SELECT name, {_FIRST} FROM given CROSS JOIN levels
+"""  # noqa: S608 - constant text
+# A set of names travels as one JSON parameter.
+_NAMES = {
+    "postgresql": "SELECT jsonb_array_elements_text(%s::jsonb)",
+    "sqlite": "SELECT value FROM json_each(%s)",
+}
 # The statuses are spelled as in the partial indexes: SQLite uses those for their own words only.
 _NOT_PROMOTED = """
 SELECT {moment} FROM tasks_task t WHERE t.status IN ('SCHEDULED', 'RETRY') ORDER BY t.run_at LIMIT 1
@@ -99,7 +112,9 @@ SELECT max(started_at), max(lease_expires_at) FROM (
     ORDER BY task_id DESC LIMIT {MOST_RUNNING}
 ) running
 UNION ALL
-SELECT max(started_at), NULL FROM (SELECT started_at FROM tasks_attempt ORDER BY id DESC LIMIT 100) ended
+SELECT max(started_at), max(CASE WHEN outcome <> 'LOST' THEN finished_at END) FROM (
+    SELECT started_at, finished_at, outcome FROM tasks_attempt ORDER BY id DESC LIMIT 100
+) ended
 """  # noqa: S608 - constant text
 
 
@@ -110,34 +125,53 @@ class Claims(NamedTuple):
     """When the latest task was claimed that runs now, or whose attempt was among the last hundred to end."""
     leased_until: datetime | None
     """Until when a worker holds a task."""
+    latest_end_at: datetime | None
+    """When a worker last ended an attempt: whoever ends one is there, however long ago it claimed it."""
 
 
-def oldest_due_at() -> datetime | None:
-    """The earliest `run_at` of the tasks that wait: in the past if work is late. None if nothing waits."""
-    return _earliest("t.run_at")
+def oldest_due_at(without: Collection[str] = ()) -> datetime | None:
+    """The earliest `run_at` of the tasks that wait, save PENDING ones of some queues: in the past if work is late.
+
+    None if nothing waits.
+    """
+    return _earliest("t.run_at", without)
 
 
-def waiting_since() -> datetime | None:
-    """Since when the tasks wait that are first in their queues: since their `run_at`, or since they are there."""
-    return _earliest(_WAITS_SINCE[connection.vendor])
+def oldest_pending_at(queues: Collection[str]) -> dict[str, datetime]:
+    """The earliest `run_at` of the PENDING tasks of each of the queues that has such."""
+    statement = _PENDING_IN.format(names=_NAMES[connection.vendor], moment="t.run_at")
+    found: dict[str, datetime] = {}
+    for name, value in _rows(statement, json.dumps(list(queues))):
+        if moment := _moment(value):
+            found[name] = min(moment, found.get(name, moment))
+    return found
+
+
+def waiting_since(without: Collection[str] = ()) -> datetime | None:
+    """Since when the tasks wait that are first in their queues: since their `run_at`, or since they are there.
+
+    PENDING ones of the queues `without` are passed over.
+    """
+    return _earliest(_WAITS_SINCE[connection.vendor], without)
 
 
 def claims() -> Claims:
     """When tasks were claimed last. Costs the same however many wait, run or have ended."""
     running, ended = _rows(_CLAIMS)
     moments = [moment for moment in (_moment(running[0]), _moment(ended[0])) if moment]
-    return Claims(max(moments, default=None), _moment(running[1]))
+    return Claims(max(moments, default=None), _moment(running[1]), _moment(ended[1]))
 
 
-def _earliest(moment: str) -> datetime | None:
-    found = [_rows(text.format(moment=moment)) for text in (_PENDING, _NOT_PROMOTED)]
+def _earliest(moment: str, without: Collection[str]) -> datetime | None:
+    pending = _PENDING.format(moment=moment, not_in=f"NOT IN ({_NAMES[connection.vendor]})")
+    found = [_rows(pending, json.dumps(list(without))), _rows(_NOT_PROMOTED.format(moment=moment))]
     moments = [_moment(row[0]) for rows in found for row in rows]
     return min((moment for moment in moments if moment), default=None)
 
 
-def _rows(statement: str) -> list[tuple[Any, ...]]:
+def _rows(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement, parameters or None)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 

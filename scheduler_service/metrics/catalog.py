@@ -155,6 +155,12 @@ TASKS_LAG = Metric(
     kind="gauge",
     help="How long the oldest due task has waited, since its run_at.",
 )
+QUEUE_LAG = Metric(
+    name="scheduler_tasks_queue_lag_seconds",
+    kind="gauge",
+    help="How long the oldest due task has waited, of each queue in DEDICATED_QUEUES; of `tasks`: all others.",
+    labels=("queue",),
+)
 CLAIM_AGE = Metric(
     name="scheduler_tasks_claim_age_seconds",
     kind="gauge",
@@ -201,6 +207,7 @@ ASKED = (
     TASKS_UNFINISHED,
     TASKS_TRUNCATED,
     TASKS_LAG,
+    QUEUE_LAG,
     CLAIM_AGE,
     SCHEDULES_LAG,
     TICK_AGE,

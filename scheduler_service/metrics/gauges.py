@@ -19,6 +19,7 @@ from scheduler_service.metrics import catalog, counts, exposition
 from scheduler_service.metrics.book import Key
 from scheduler_service.metrics.catalog import Metric
 from schedules_app import queries as schedule_queries
+from tasks_app import store
 from tasks_app.backlog import backlog
 from tasks_app.lifecycle import TERMINAL, Status
 
@@ -66,12 +67,13 @@ def _of_checks(checks: dict[str, health.Check]) -> Values:
 
 def _of_tables() -> Values:
     with health.bounded():
-        found = backlog()
+        found, lags = backlog(), health.queue_lags(store.database_now())
         buffered = schedule_queries.count_buffered()
     unfinished = sorted(set(Status) - TERMINAL)
     return {
         catalog.TASKS_UNFINISHED.name: {key: float(number) for key, number in found.tasks.items()},
         catalog.TASKS_TRUNCATED.name: {(status,): float(status in found.truncated) for status in unfinished},
+        catalog.QUEUE_LAG.name: {(queue,): lag for queue, lag in lags.items()},
         catalog.OCCURRENCES_BUFFERED.name: {(): float(buffered)},
     }
 

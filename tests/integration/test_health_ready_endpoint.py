@@ -68,13 +68,57 @@ def test_a_task_that_came_with_a_time_long_over_is_no_stall_before_it_has_waited
     assert ready()[0] == "lagging"
 
 
-def wait_with_claim(age, finish=None, lease_ends=-1.0):
-    """Work that waits for 500 s, and a claim of that age in another queue, ended by `finish`."""
+def test_a_dedicated_queue_that_nobody_serves_takes_no_web_process_out_of_service(configure):
+    configure(dedicated_queues=("reports", "idle"))
+    create(new_task(queue="reports"), now=seconds_ago(500))
+    status, checks = ready()
+    assert (status, checks["tasks"]["status"], checks["tasks"]["queues"]) == (
+        "lagging",
+        "lagging",
+        ["reports"],
+    )
+
+
+def test_work_of_the_shared_queue_is_a_stall_also_beside_a_dedicated_one(configure):
+    configure(dedicated_queues=("reports",))
+    create(new_task(queue="reports"), new_task(queue="a"), now=seconds_ago(500))
+    status, checks = ready(503)
+    assert (status, checks["tasks"]["queues"]) == ("stalled", ["reports", "tasks"])
+
+
+def test_the_shared_queue_is_no_dedicated_one_whatever_the_settings_say(configure):
+    configure(dedicated_queues=("tasks",))
+    create(new_task(), now=seconds_ago(500))
+    assert ready(503)[1]["tasks"]["queues"] == ["tasks"]
+
+
+def test_an_overdue_task_of_a_dedicated_queue_that_was_not_promoted_is_a_stall(configure):
+    configure(dedicated_queues=("reports",))
+    create(new_task(queue="reports", run_at=seconds_ago(400)), now=seconds_ago(500))
+    assert ready(503)[1]["tasks"]["status"] == "stalled"
+
+
+def test_a_name_of_a_queue_that_a_client_chose_is_not_shown_to_all(configure):
+    configure(dedicated_queues=("reports",))
+    create(new_task(queue="takeover-of-rival"), new_task(queue="reports"), now=seconds_ago(500))
+    answer = get("/health/ready")
+    assert answer.json()["checks"]["tasks"]["queues"] == ["reports", "tasks"]
+    assert b"rival" not in answer.content
+
+
+def test_work_that_is_not_late_names_no_queue(configure):
+    configure(dedicated_queues=("reports",))
+    create(new_task(queue="reports"), new_task(), now=seconds_ago(5))
+    assert ready()[1]["tasks"]["queues"] == []
+
+
+def wait_with_claim(age, finish=None, lease_ends=-1.0, ended=1.0):
+    """Work that waits for 500 s, and a claim of that age in another queue, ended by `finish` so long ago."""
     create(new_task(queue="other"), now=seconds_ago(600))
     [held] = claim(queue="other", now=seconds_ago(age))
     Task.objects.filter(task_id=held.task_id).update(lease_expires_at=seconds_ago(-lease_ends))
     if finish is not None:
-        store.finish([ending(held, finish)], seconds_ago(min(1, age)))
+        store.finish([ending(held, finish)], seconds_ago(ended))
     create(new_task(), now=seconds_ago(500))
 
 
@@ -91,10 +135,24 @@ def test_late_work_is_a_lag_while_tasks_are_claimed(finish):
 
 @pytest.mark.parametrize("finish", ENDINGS)
 def test_late_work_is_a_stall_when_the_last_claim_is_as_old(finish):
-    wait_with_claim(400, finish)
+    wait_with_claim(400, finish, ended=350)
     status, checks = ready(503)
     assert (status, checks["tasks"]["status"]) == ("stalled", "stalled")
     assert 399 < checks["tasks"]["claim_age_seconds"] < 450
+
+
+@pytest.mark.parametrize("finish", ENDINGS[1:])
+def test_late_work_is_a_lag_when_a_worker_just_ended_a_long_task_and_has_not_claimed_the_next(finish):
+    wait_with_claim(400, finish)
+    assert ready()[0] == "lagging"
+
+
+def test_the_end_of_a_task_whose_worker_vanished_is_no_sign_of_a_worker():
+    create(new_task(queue="other", max_attempts=1), now=seconds_ago(600))
+    claim(queue="other", now=seconds_ago(400))
+    assert store.rescue(now=seconds_ago(1))
+    create(new_task(), now=seconds_ago(500))
+    assert ready(503)[0] == "stalled"
 
 
 def test_late_work_is_a_lag_while_a_worker_holds_the_lease_of_a_long_task():
@@ -211,7 +269,7 @@ def test_a_lag_that_cannot_be_found_in_time_is_a_lag(monkeypatch):
     status, checks = ready()
     assert (status, checks["tasks"]) == (
         "lagging",
-        {"status": "unknown", "lag_seconds": None, "claim_age_seconds": None},
+        {"status": "unknown", "lag_seconds": None, "claim_age_seconds": None, "queues": []},
     )
 
 

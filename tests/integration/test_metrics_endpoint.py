@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import promql_parser
@@ -338,3 +339,15 @@ def test_health_and_metrics_say_the_same_lag():
     create(now=store.database_now())
     lag = samples(text())["scheduler_tasks_lag_seconds"][()]
     assert lag == pytest.approx(health.database_checks()["tasks"]["lag_seconds"], abs=60)
+
+
+def test_how_long_work_waits_is_shown_by_queue_and_of_queues_that_clients_name_together(configure):
+    configure(dedicated_queues=("reports", "idle", "tasks"))
+    ages = {"reports": 300, "a": 100, "b": 200}
+    now = store.database_now()
+    create(*(new_task(queue=queue, run_at=now - timedelta(seconds=age)) for queue, age in ages.items()))
+    shown = {
+        labels[0][1]: value for labels, value in samples(text())["scheduler_tasks_queue_lag_seconds"].items()
+    }
+    assert shown.pop("idle") == 0
+    assert shown == {"reports": pytest.approx(300, abs=60), "tasks": pytest.approx(200, abs=60)}

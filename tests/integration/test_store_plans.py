@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from scheduler_service import health
-from tasks_app import prepared, sql, store, sweeps
+from tasks_app import prepared, queries, sql, store, sweeps
 from tasks_app.backlog import backlog as count_backlog
 from tasks_app.models import Task
 from tests.integration.helpers import NOON, create, ending, new_task
@@ -89,6 +89,22 @@ def test_the_health_check_walks_along_indexes_and_sorts_nothing(backlog):
     assert plans.count("task_claim") >= 2
     assert "task_promote" in plans
     assert "task_started" in plans
+    if connection.vendor == "postgresql":
+        assert not any(node in plans for node in ('"Seq Scan"', '"Sort"', "Bitmap"))
+    else:
+        assert not reads_whole_table(plans)
+
+
+def test_a_health_check_of_late_work_walks_along_indexes_too(backlog, configure):
+    configure(dedicated_queues=("reports", "tasks", "idle"))
+
+    def look():
+        with health.bounded():
+            health.queue_lags(NOON)
+            queries.waiting_since(["reports"])
+
+    plans = plans_of(look)
+    assert plans.count("task_claim") >= 5
     if connection.vendor == "postgresql":
         assert not any(node in plans for node in ('"Seq Scan"', '"Sort"', "Bitmap"))
     else:
