@@ -1,26 +1,32 @@
 """The service's configuration: every environment variable it reads, typed, with its default.
 
-This module is the only reader of the environment. A wrong value stops the start with a message that names
-the variable; README's table and `.env.dist` are held to these fields by a test.
+This module is the only reader of the environment; `config_values` has the checks. A wrong value stops the start with
+a message that names the variable; README's table and `.env.dist` are held to these fields by a test.
 """
 
-import importlib.util
-import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from scheduler_service import outbound
+from scheduler_service.config_values import (
+    BrokerUrl,
+    CommaSeparated,
+    DatabaseUrl,
+    LogLevel,
+    Openings,
+    Packages,
+    Ports,
+    QueueNames,
+    Rate,
+    RedisUrl,
+    SigningSecrets,
+)
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
-QUEUE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 CALLBACK_QUEUE = "callbacks"
 """Of the tasks that tell of the end of others. No request may name it: that is how receivers know them."""
-BROKER_SCHEMES = ("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")
-
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
 class ConfigurationError(Exception):
@@ -41,10 +47,10 @@ class Config(BaseSettings):
     csrf_trusted_origins: CommaSeparated = Field(
         (), description="Origins (https://…) that may post forms, comma-separated."
     )
-    database_url: str = Field(
+    database_url: DatabaseUrl = Field(
         "", description="postgres://… or sqlite:///…; empty: SQLite in the data folder."
     )
-    celery_broker_url: str = Field(
+    celery_broker_url: BrokerUrl = Field(
         "",
         description="redis://…, redis+socket://…, amqp://…, or none (workers poll the table); "
         "empty: the socket in the data folder.",
@@ -52,7 +58,7 @@ class Config(BaseSettings):
     scheduler_data_dir: Path = Field(
         PROJECT_DIR / ".data", description="Folder of the embedded database, broker socket and logs."
     )
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
+    log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
     log_format: Literal["", "json", "text"] = Field(
         "", description="json or text; empty: json with the production settings, else text."
     )
@@ -61,7 +67,7 @@ class Config(BaseSettings):
         "",
         description="Where an OpenTelemetry collector takes traces (OTLP over HTTP); needs the extra `otel`.",
     )
-    extra_apps: CommaSeparated = Field(
+    extra_apps: Packages = Field(
         (), description="Django apps with `operations.py` to load besides the service's own, comma-separated."
     )
     trust_proxy_headers: bool = Field(
@@ -89,7 +95,7 @@ class Config(BaseSettings):
     )
     max_result_bytes: int = Field(2**20, ge=64, description="Largest `result` of one task, in bytes of JSON.")
 
-    key_requests_per_second: float = Field(
+    key_requests_per_second: Rate = Field(
         100,
         ge=0,
         le=1e6,
@@ -100,7 +106,7 @@ class Config(BaseSettings):
         ge=0,
         description="Tasks of its project that may wait when a key sends more, if the key itself says none; 0: any.",
     )
-    limits_redis_url: str = Field(
+    limits_redis_url: RedisUrl = Field(
         "",
         description="redis://… where web processes share what each key has sent; empty: the broker, if it is Redis.",
     )
@@ -132,7 +138,7 @@ class Config(BaseSettings):
     drain_seconds: float = Field(
         5, gt=0, le=60, description="How long one ring keeps a worker process busy before it rings again."
     )
-    dedicated_queues: CommaSeparated = Field(
+    dedicated_queues: QueueNames = Field(
         (), description="Queues with workers of their own (`-Q name`); all others share the queue `tasks`."
     )
     task_events: bool = Field(True, description="Send the events that Flower shows, one set per task.")
@@ -181,12 +187,12 @@ class Config(BaseSettings):
         gt=0,
         description="Longest wait before the second attempt to tell a `callback_url`; it doubles each time.",
     )
-    http_allowed_hosts: CommaSeparated = Field(
+    http_allowed_hosts: Openings = Field(
         (),
         description="What `http.request` may reach besides public addresses and `HTTP_ALLOWED_PORTS`: host, "
         "host:port, address, or network, comma-separated.",
     )
-    http_allowed_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], NoDecode] = Field(
+    http_allowed_ports: Ports = Field(
         (80, 443), description="Ports that `http.request` may reach, comma-separated."
     )
     http_max_response_bytes: int = Field(
@@ -195,7 +201,7 @@ class Config(BaseSettings):
         le=16 * 2**20,
         description="Most bytes of a body that `http.request` reads and keeps.",
     )
-    http_signing_secrets: SecretStr = Field(
+    http_signing_secrets: SigningSecrets = Field(
         SecretStr(""),
         description="What `http.request` signs with: whsec_… for every host or host=whsec_… for one, comma-separated; "
         "two for one host give two signatures.",
@@ -218,87 +224,6 @@ class Config(BaseSettings):
         0, ge=0, le=65535, description="Port on which workers and beat serve their metrics; 0: none."
     )
     metrics_host: str = Field("127.0.0.1", description="Address for METRICS_PORT.")
-
-    @field_validator(
-        "allowed_hosts",
-        "csrf_trusted_origins",
-        "dedicated_queues",
-        "extra_apps",
-        "http_allowed_hosts",
-        "http_allowed_ports",
-        mode="before",
-    )
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
-
-    @field_validator("dedicated_queues")
-    @classmethod
-    def _queue_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not re.match(QUEUE_NAME, name) or name == "scheduler":
-                raise ValueError(f"{name!r} is not a queue name; use letters, digits, '_', '.', '-'")
-        return value
-
-    @field_validator("extra_apps")
-    @classmethod
-    def _apps(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if importlib.util.find_spec(name.partition(".")[0]) is None:
-                raise ValueError(f"there is no package {name!r}; put it next to manage.py, or install it")
-        return value
-
-    @field_validator("http_allowed_hosts")
-    @classmethod
-    def _openings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            outbound.opening(entry)
-        return value
-
-    @field_validator("http_signing_secrets")
-    @classmethod
-    def _secrets(cls, value: SecretStr) -> SecretStr:
-        outbound.secrets(value.get_secret_value())
-        return value
-
-    @field_validator("log_level")
-    @classmethod
-    def _level(cls, value: str) -> str:
-        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-            raise ValueError("use DEBUG, INFO, WARNING, ERROR or CRITICAL")
-        return value.upper()
-
-    @field_validator("celery_broker_url")
-    @classmethod
-    def _broker(cls, value: str) -> str:
-        if value not in {"", "none"} and not value.startswith(BROKER_SCHEMES):
-            raise ValueError(f"say none, or start it with one of {', '.join(BROKER_SCHEMES)}")
-        return value
-
-    @field_validator("key_requests_per_second")
-    @classmethod
-    def _rate(cls, value: float) -> float:
-        if 0 < value < 0.001:
-            raise ValueError("use 0, which is no limit, or a number from 0.001")
-        return value
-
-    @field_validator("limits_redis_url")
-    @classmethod
-    def _redis(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "redis+socket://")):
-            raise ValueError("start it with redis://, rediss:// or redis+socket://")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: str) -> str:
-        if value and not re.match(r"^(postgres|postgresql|sqlite)://", value):
-            raise ValueError("start it with postgres:// or sqlite://")
-        return value
 
     @property
     def has_broker(self) -> bool:

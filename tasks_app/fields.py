@@ -10,7 +10,8 @@ from django.conf import settings
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from scheduler_service.config import CALLBACK_QUEUE, QUEUE_NAME
+from scheduler_service.config import CALLBACK_QUEUE
+from scheduler_service.config_values import QUEUE_NAME
 from scheduler_service.json import encoded_size
 
 YEARS = range(1970, 3000)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from scheduler_service.config import CALLBACK_QUEUE, QUEUE_NAME
+from scheduler_service.config import CALLBACK_QUEUE
+from scheduler_service.config_values import QUEUE_NAME
 from scheduler_service.json import quote
 from tasks_app.lifecycle import Curve
 from tasks_app.operations import arithmetic, signature
