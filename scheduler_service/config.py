@@ -1,7 +1,7 @@
 """The service's configuration: every environment variable it reads, typed, with its default.
 
 This module is the only reader of the environment; `config_values` has the checks. A wrong value stops the start with
-a message that names the variable; README's table and `.env.dist` are held to these fields by a test.
+a message that names the variable; the tables of `docs/settings.md` and `.env.dist` are held to these fields by a test.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The README's clients: its programs, and the command that makes a Python client from the live service's document."""
+"""The documents' clients: programs, and the command that makes a Python client from the live service's document."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SUFFIXES = {"curl": "sh", "javascript": "mjs"}
 
 def generate(url: str, folder: Path) -> None:
     """Fill the folder with the package `scheduler_client`."""
-    [line] = re.findall(r"^openapi-generator-cli (generate -g python .+)$", _section(), re.MULTILINE)
+    [line] = re.findall(r"^openapi-generator-cli (generate -g python .+)$", _typed(), re.MULTILINE)
     words = shlex.split(line.replace("http://localhost:8000", url))
     words[words.index("-o") + 1] = str(folder)
     done = subprocess.run([str(GENERATOR), *words], capture_output=True, text=True, timeout=120)
@@ -29,10 +29,10 @@ def generate(url: str, folder: Path) -> None:
 
 
 def run_example(name: str, folder: Path, **variables: str) -> str:
-    """What the README's program says. Skips the test if this machine has not what it needs."""
+    """What the program of the documents says. Skips the test if this machine has not what it needs."""
     missing = [tool for tool in NEEDS.get(name, ()) if shutil.which(tool) is None]
     if missing:
-        pytest.skip(f"The README's example of {name} is NOT TRIED: this machine has no {', '.join(missing)}.")
+        pytest.skip(f"The example of {name} is NOT TRIED: this machine has no {', '.join(missing)}.")
     program = folder / f"example.{SUFFIXES.get(name, 'py')}"
     program.write_text(_examples()[name])
     command = [*COMMANDS.get(name, (sys.executable,)), str(program)]
@@ -42,12 +42,18 @@ def run_example(name: str, folder: Path, **variables: str) -> str:
     return done.stdout
 
 
-def _section() -> str:
-    _, _, rest = (PROJECT_DIR / "README.md").read_text().partition("\n## Clients\n")
+def _section(page: str, heading: str) -> str:
+    _, found, rest = (PROJECT_DIR / page).read_text().partition(f"\n## {heading}\n")
+    assert found, f"{page} has no section {heading}"
     return rest.partition("\n## ")[0]
 
 
+def _typed() -> str:
+    return _section("docs/api.md", "Typed clients")
+
+
 def _examples() -> dict[str, str]:
-    blocks = re.findall(r"^```(?:bash|python|javascript)\n(.*?)^```$", _section(), re.MULTILINE | re.DOTALL)
+    text = _section("README.md", "Clients") + _typed()
+    blocks = re.findall(r"^```(?:bash|python|javascript)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     # What installs the generator is no example.
     return dict(zip(EXAMPLES, (block for block in blocks if "pip install" not in block), strict=True))

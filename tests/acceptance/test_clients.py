@@ -1,4 +1,4 @@
-"""Programs that use the live service: a client that OpenAPI Generator makes of its document, the README's examples."""
+"""Programs that use the live service: a client that OpenAPI Generator makes, and the examples of the documents."""
 
 import os
 import re
@@ -63,7 +63,7 @@ def new_key(service: Service) -> str:
 
 @pytest.fixture(scope="module")
 def generated(live: Live, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder of the client that the README's command makes."""
+    """The folder of the client that the command of `docs/api.md` makes."""
     folder = tmp_path_factory.mktemp("client")
     generate(live.url, folder)
     return str(folder)
@@ -91,7 +91,7 @@ def check_what_it_said(said: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_of_the_readme_sends_waits_reads_and_is_refused(
+def test_an_example_of_the_documents_sends_waits_reads_and_is_refused(
     live: Live, generated: str, tmp_path: Path, name: str
 ) -> None:
     with reluctant(live.url) as proxy:

@@ -177,13 +177,13 @@ def test_a_result_as_deep_as_results_may_be_is_told(worker, receiver):
     assert log_of(task_id)[0]["status"] == "SUCCESS"
 
 
-def test_the_receiver_of_the_readme_takes_what_is_ours_and_nothing_else(
+def test_the_receiver_of_the_documents_takes_what_is_ours_and_nothing_else(
     worker, configure, monkeypatch, capsys
 ):
     monkeypatch.setenv("CALLBACK_SECRET", SECRET)
     code = re.search(
         r"^```python\n(import base64.*?)^```$",
-        (PROJECT_DIR / "README.md").read_text(),
+        (PROJECT_DIR / "docs" / "callbacks.md").read_text(),
         re.MULTILINE | re.DOTALL,
     )
     assert code is not None

@@ -1,4 +1,4 @@
-"""The README's curl lines do what they promise. One that calls another host than this stands for a deployment."""
+"""The documents' curl lines do what they promise. One that calls another host than this stands for a deployment."""
 
 import re
 import shlex
@@ -13,8 +13,12 @@ from scheduler_service.config import PROJECT_DIR
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+PAGES = [PROJECT_DIR / "README.md", *sorted((PROJECT_DIR / "docs").glob("*.md"))]
+
+
 def curl_lines() -> list[str]:
-    return re.findall(r"^curl .*localhost:.+$", (PROJECT_DIR / "README.md").read_text(), re.MULTILINE)
+    text = "\n".join(page.read_text() for page in PAGES)
+    return re.findall(r"^ *(curl .*localhost:.+)$", text, re.MULTILINE)
 
 
 def replay(line: str) -> HttpResponse:
@@ -30,9 +34,11 @@ def replay(line: str) -> HttpResponse:
     return Client().post(address, body, content_type="application/json")
 
 
-def test_the_api_is_shown_in_five_lines() -> None:
-    _, _, section = (PROJECT_DIR / "README.md").read_text().partition("## The API in five lines")
-    assert len(re.findall(r"^curl ", section.partition("\n```\n")[0], re.MULTILINE)) == 5
+def test_the_quick_start_sends_a_task_a_batch_and_a_schedule_and_reads_results() -> None:
+    _, _, section = PAGES[0].read_text().partition("\n## Quick start\n")
+    [block] = re.findall(r"^```bash\n((?:curl .*\n)+)```\n\n\(`--json`", section, re.MULTILINE)
+    addresses = re.findall(r"localhost:8000(/[a-z-]+/[a-z-]*)", block)
+    assert addresses == ["/tasks/", "/tasks/batch-request", "/task-schedules/", "/tasks/", "/operations/"]
 
 
 def test_every_curl_line_is_answered_with_success() -> None:

@@ -1,5 +1,6 @@
 """What README and docs/ say is what the code does."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -33,23 +34,31 @@ from tests.unit.test_env_dist import expected_lines
 README = PROJECT_DIR / "README.md"
 LIFECYCLE = PROJECT_DIR / "docs" / "lifecycle.md"
 OPERATIONS = PROJECT_DIR / "docs" / "operations.md"
+API = PROJECT_DIR / "docs" / "api.md"
+SETTINGS = PROJECT_DIR / "docs" / "settings.md"
+SCHEDULES = PROJECT_DIR / "docs" / "schedules.md"
 PAGES = [README, PROJECT_DIR / "CHANGELOG.md", *sorted((PROJECT_DIR / "docs").glob("*.md"))]
 
 Arrow = tuple[str, str, str]
 
 
 def table(page: Path, *header: str) -> list[list[str]]:
-    """The cells of the table under this header."""
-    lines = iter(page.read_text().splitlines())
-    wanted = f"| {' | '.join(header)} |"
-    assert wanted in lines, f"{page.name} has no table {wanted}"
-    next(lines)
-    rows = []
-    for line in lines:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    """The cells of the one table under this header."""
+    [rows] = tables(page, *header)
     return rows
+
+
+def tables(page: Path, *header: str) -> list[list[list[str]]]:
+    """The cells of each table under this header."""
+    wanted = f"| {' | '.join(header)} |"
+    found: list[list[list[str]]] = []
+    _, *after = page.read_text().split(f"\n{wanted}\n")
+    for text in after:
+        _, *lines = text.splitlines()
+        rows = itertools.takewhile(lambda line: line.startswith("|"), lines)
+        found.append([[cell.strip() for cell in line.strip("|").split(" | ")] for line in rows])
+    assert found, f"{page.name} has no table {wanted}"
+    return found
 
 
 def code(cell: str) -> str:
@@ -123,12 +132,13 @@ def test_every_error_code_of_an_attempt_is_explained() -> None:
     assert {row[1] for row in rows} <= {o.value for o in Outcome} | {"none"}
 
 
-def test_the_settings_table_is_the_configuration() -> None:
-    rows = table(README, "variable", "default", "meaning")
+def test_the_tables_of_settings_are_the_configuration() -> None:
+    rows = list(itertools.chain(*tables(SETTINGS, "variable", "default", "meaning")))
     told = {
         code(name): (meaning, "" if default == "empty" else code(default)) for name, default, meaning in rows
     }
     assert told == expected_lines()
+    assert len(rows) == len(told)
 
 
 def endpoints(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, str]]:
@@ -143,8 +153,8 @@ def endpoints(patterns: list[Any], prefix: str = "/") -> Iterator[tuple[str, str
             )
 
 
-def test_the_table_of_addresses_is_the_address_space() -> None:
-    rows = table(README, "method", "address", "what it does", "answers")
+def test_the_tables_of_addresses_are_the_address_space() -> None:
+    rows = itertools.chain(*tables(API, "method", "address", "what it does", "answers"))
     told = [(code(row[0]), code(row[1])) for row in rows]
     assert sorted(told) == sorted(endpoints([*urls.documented, *urls.undocumented]))
 
@@ -208,6 +218,22 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def headings(page: Path) -> set[str]:
     return {slug(text) for text in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    "page", [API, LIFECYCLE, OPERATIONS, SCHEDULES, SETTINGS], ids=lambda page: page.name
+)
+def test_a_long_page_begins_with_its_contents(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    _, title, *sections = re.split(r"^##? (.+)$", text, flags=re.MULTILINE)
+    beginning, named = sections[0], sections[1::2]
+    assert re.findall(r"\]\(#([^)]+)\)", beginning) == [slug(heading) for heading in named], title
+
+
+def test_every_page_is_in_the_readmes_list_of_pages() -> None:
+    told = {row[0].split("](")[1].rstrip(")") for row in table(README, "page", "what it has")}
+    pages = {f"docs/{page.name}" for page in (PROJECT_DIR / "docs").glob("*.md")}
+    assert told == {*pages, "bench/README.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
