@@ -126,6 +126,22 @@ def test_the_count_of_unfinished_tasks_walks_along_indexes_and_sorts_no_backlog(
         assert not reads_whole_table(plans)
 
 
+def test_the_count_of_a_projects_waiting_tasks_walks_along_indexes_past_deliveries(backlog):
+    plans = plans_of(lambda: queries.count_waiting(1, 100_000))
+    assert plans.count("task_claim") >= 2
+    assert "task_promote" in plans
+    assert not reads_whole_table(plans)
+    if connection.vendor == "sqlite":
+        assert all(part in plans for part in ("task_claim (queue<?)", "task_claim (queue>?)"))
+    else:
+        conditions = [
+            node.get("Index Cond", "")
+            for line in plans.splitlines()
+            for node in walk(json.loads(line)[0]["Plan"])
+        ]
+        assert sum("queue" in condition for condition in conditions) >= 2
+
+
 def test_a_finish_finds_its_rows_by_id(backlog):
     claims = store.claim("tasks", "w", 100, lease_seconds=60)
     given = [
