@@ -18,6 +18,18 @@ COMPOSE_ONLY = {
     "WEB_PORT": ("Port of the API on this machine.", "8000"),
     "WORKER_CONCURRENCY": ("Processes that run tasks, per worker container.", "4"),
     "FLOWER_PORT": ("Port of Flower on this machine (127.0.0.1 only).", "5555"),
+    "PROMETHEUS_PORT": (
+        "Port of Prometheus on this machine (127.0.0.1 only), with `--profile monitoring`.",
+        "9090",
+    ),
+    "GRAFANA_PORT": (
+        "Port of Grafana on this machine (127.0.0.1 only), with `--profile monitoring`.",
+        "3000",
+    ),
+    "GRAFANA_PASSWORD": (
+        "Grafana's `admin` begins with this; `--profile monitoring` refuses to start without it.",
+        "",
+    ),
     "IMAGE_TAG": ("Tag of the image that is built.", "local"),
     "IMAGE_REQUIREMENTS": (
         "Requirements of the image: runtime, or telemetry with the extras `sentry` and `otel`.",
@@ -56,7 +68,8 @@ def test_env_dist_holds_every_setting_with_its_description_and_default() -> None
 def test_env_dist_names_every_variable_that_compose_fills_in() -> None:
     compose = (PROJECT_DIR / "docker-compose.yml").read_text()
     used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", compose))
-    assert used == {*COMPOSE_ONLY, "WEB_WORKERS"}
+    secrets = {secret["environment"] for secret in yaml.safe_load(compose)["secrets"].values()}
+    assert used | secrets == {*COMPOSE_ONLY, "WEB_WORKERS", "ALLOWED_HOSTS", "METRICS_TOKEN"}
 
 
 def test_compose_defaults_are_those_of_env_dist() -> None:
@@ -69,4 +82,5 @@ def test_compose_defaults_are_those_of_env_dist() -> None:
 def test_compose_overrides_only_what_it_provides_itself() -> None:
     services = yaml.safe_load((PROJECT_DIR / "docker-compose.yml").read_text())["services"]
     own = {"DATABASE_URL", "CELERY_BROKER_URL", "METRICS_DIR", "METRICS_PORT", "METRICS_HOST"}
-    assert set(services["web"]["environment"]) & set(expected_lines()) == own
+    # To ALLOWED_HOSTS it only adds a name.
+    assert set(services["web"]["environment"]) & set(expected_lines()) == {*own, "ALLOWED_HOSTS"}
