@@ -156,7 +156,7 @@ class Callback(models.Model):
     """That somebody is to be told of a task's end.
 
     The trigger of `guards` writes the first row in the transaction in which a task with a `callback_url` ends; until
-    `delivery_task_id` is there, no task has been made that tells it.
+    `delivery_task_id` is there, no task has been made that tells it. All zeros stand there if none can be made.
     """
 
     # No database constraints, as for an attempt.

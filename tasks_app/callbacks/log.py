@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks_app import queries
+from tasks_app.callbacks import outbox
 from tasks_app.lifecycle import Outcome
 from tasks_app.models import Attempt, Callback, Task
 
@@ -17,6 +18,11 @@ class Delivery:
     url: str | None
     task: Task | None
     attempts: list[Attempt]
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether no task could be made that tells of the end."""
+        return self.callback.delivery_task_id == outbox.CANNOT
 
 
 def deliveries_of(task: Task) -> list[Delivery]:

@@ -13,6 +13,8 @@ from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from tasks_app.models import Callback, Task
 
+CANNOT = UUID(int=0)
+"""Instead of a delivery's id: an end that cannot be told. It leaves the index of those that are to be told."""
 _MARK = {
     "postgresql": """UPDATE tasks_callback c SET delivery_task_id = g.value::uuid
         FROM jsonb_each_text(%s::jsonb) g WHERE c.id = g.key::bigint""",
@@ -40,6 +42,11 @@ def mark(deliveries: Mapping[int, UUID]) -> None:
             cursor.execute(
                 _MARK[connection.vendor], [json.dumps({pk: key.hex for pk, key in deliveries.items()})]
             )
+
+
+def set_apart(row: Callback) -> None:
+    """Note that no task can be made that tells of this end. It is tried again once `delivery_task_id` is null."""
+    Callback.objects.filter(pk=row.pk).update(delivery_task_id=CANNOT)
 
 
 def drop(rows: Iterable[Callback]) -> None:

@@ -1,6 +1,7 @@
 """The log of callbacks as JSON."""
 
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
@@ -38,13 +39,15 @@ class DeliverySerializer(serializers.Serializer):
         read_only=True, help_text="Whether somebody had an earlier delivery repeated."
     )
     delivery_task_id = serializers.UUIDField(
-        read_only=True, allow_null=True, help_text="The task that sends it; null: not stored yet."
+        read_only=True,
+        allow_null=True,
+        help_text="The task that sends it; null: not stored yet, or with `status` ERROR impossible to store.",
     )
     status = serializers.ChoiceField(
         [s.value for s in Status],
         read_only=True,
         allow_null=True,
-        help_text="Of that task; null: there is none yet, or none any more.",
+        help_text="Of that task, or ERROR if it could not be stored; null: there is none yet, or none any more.",
     )
     next_attempt_at = InstantField(
         read_only=True, allow_null=True, help_text="When it may be tried next; null: it runs, or is over."
@@ -65,11 +68,15 @@ class DeliverySerializer(serializers.Serializer):
             "url": instance.url,
             "ended_at": format_instant(row.ended_at),
             "is_repetition": row.number > 0,
-            "delivery_task_id": str(row.delivery_task_id) if row.delivery_task_id else None,
-            "status": task.status if task else None,
+            "delivery_task_id": None if instance.is_impossible else _text(row.delivery_task_id),
+            "status": Status.ERROR.value if instance.is_impossible else task and task.status,
             "next_attempt_at": format_instant(task.run_at) if task and is_waiting else None,
             "attempts": attempts,
         }
+
+
+def _text(key: UUID | None) -> str | None:
+    return str(key) if key else None
 
 
 class DeliveryListSerializer(serializers.Serializer):

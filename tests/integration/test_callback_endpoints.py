@@ -225,6 +225,16 @@ def test_a_delivery_that_is_not_stored_yet_stands_in_the_log():
     assert (entry["delivery_task_id"], entry["status"], entry["attempts"]) == (None, None, [])
 
 
+def test_an_end_that_cannot_be_told_stands_in_the_log_as_an_error(monkeypatch):
+    task_id = submitted(URL)
+    store.cancel([Task.objects.get().pk])
+    monkeypatch.setattr(delivery, "new_delivery", lambda task: {}["x"])
+    delivery.deliver()
+    (entry,) = log_of(task_id)
+    assert (entry["delivery_task_id"], entry["status"]) == (None, "ERROR")
+    assert (entry["next_attempt_at"], entry["attempts"]) == (None, [])
+
+
 def test_a_delivery_that_failed_is_sent_again_by_its_own_retry(worker, receiver):
     receiver.respond = plainly(410)
     task_id = submitted(receiver.url())
