@@ -19,6 +19,8 @@ _LONGEST_SIZE = 18  # digits that still make a 64 bit integer
 _FIELDS = re.compile(
     rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE
 )
+# Of the request line alone: a header may quote another request's. As gunicorn, behind empty lines.
+_OLD_LINE = re.compile(rb"(?:\r\n)*[^\r\n]* HTTP/1\.0\r\n")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 # As gunicorn, with any number of leading zeros: else it would depend on the packets where such a body ends.
 _CHUNK_SIZE = re.compile(rb"(0*[0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?")
@@ -129,7 +131,7 @@ class Arrival:
 
     @property
     def _is_old(self) -> bool:
-        return b" HTTP/1.0\r\n" in self.data[: self._head]
+        return _OLD_LINE.match(self.data, 0, self._head) is not None
 
     def _expect_length(self, digits: bytes) -> None:
         if len(digits) > _LONGEST_SIZE or int(digits) > self._most_body:

@@ -36,6 +36,9 @@ WHOLE = {
     "trailers": request(b"transfer-encoding:Chunked", body=b"1\r\nx\r\n000\r\nX-A: b\r\nX-B: c\r\n\r\n"),
     "a size with many zeros": request(CHUNKED, body=b"0" * 30 + b"5\r\n12345\r\n0\r\n\r\n"),
     "no chunks": request(CHUNKED, body=b"0\r\n\r\n"),
+    "chunks behind a header that quotes an old request": request(
+        b"X-Seen: GET / HTTP/1.0", CHUNKED, body=b"1\r\nx\r\n0\r\n\r\n"
+    ),
 }
 NEVER = {
     "two lengths": request(b"Content-Length: 5", b"Content-Length: 5"),
@@ -45,6 +48,7 @@ NEVER = {
     "another coding": request(b"Transfer-Encoding: gzip"),
     "an unknown coding": request(b"Transfer-Encoding: xchunked"),
     "chunks in HTTP/1.0": request(CHUNKED, version=b"1.0"),
+    "chunks in HTTP/1.0 behind an empty line": b"\r\n" + request(CHUNKED, version=b"1.0"),
     "a space before the colon": request(b"Transfer-Encoding : chunked"),
     "a space before the colon of a length": request(b"Content-Length : 5"),
     "a signed length": request(b"Content-Length: +5"),
@@ -151,6 +155,7 @@ def test_a_large_body_of_tiny_chunks_is_refused_and_a_small_one_is_not() -> None
         (request(CHUNKED, b"expect:100-continue"), True),
         (request(b"Content-Length: 5", b"Expect: 100-continue", body=b"12345"), False),
         (request(b"Content-Length: 5", b"Expect: 100-continue", version=b"1.0"), False),
+        (request(b"X-Seen: GET / HTTP/1.0", b"Content-Length: 5", b"Expect: 100-continue"), True),
         (request(b"Content-Length: 5", b"Expect: miracles"), False),
         (request(b"Expect: 100-continue"), False),
     ],
