@@ -20,6 +20,8 @@ from scheduler_service.redaction import passwords, redactor
 Fields = Mapping[str, Any]
 
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+"""What ends a line or steers a terminal; a tab does neither."""
 _FOREIGN = frozenset({"request", "status_code", "sinfo", "server_time", "data"})
 """What Django and Celery put into `extra` for their own handlers."""
 _bound: ContextVar[Fields] = ContextVar("log_fields", default=MappingProxyType({}))
@@ -71,7 +73,9 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         line = super().formatMessage(record)
         fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
-        return f"{line} [{fields}]" if fields else line
+        line = f"{line} [{fields}]" if fields else line
+        # An address or a name that a client chose must not end the line, and begin one that nobody wrote.
+        return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redact(super().format(record))

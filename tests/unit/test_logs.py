@@ -130,6 +130,27 @@ def test_text_without_fields_has_no_brackets(log: Log) -> None:
     assert log.text.endswith(" said\n")
 
 
+@as_text
+def test_nobody_can_make_a_text_look_like_a_line_of_its_own(log: Log) -> None:
+    logger.info(
+        "GET %s", "/\n2030-01-31 INFO access ada\x1b[2K\r\x85\u2028, \tü", extra={"path": "/\r\n2030"}
+    )
+    [line] = log.text.splitlines()
+    assert line.endswith(
+        r" GET /\n2030-01-31 INFO access ada\x1b[2K\r\x85\u2028, " + "\tü [path=" + r"/\r\n2030]"
+    )
+
+
+@as_text
+def test_the_lines_of_a_traceback_stay_lines(log: Log) -> None:
+    try:
+        raise ValueError("no\nnumber")
+    except ValueError:
+        logger.exception("failed")
+    assert log.text.splitlines()[1] == "Traceback (most recent call last):"
+    assert log.text.endswith("ValueError: no\nnumber\n")
+
+
 def run_logging(log: Log, monkeypatch: pytest.MonkeyPatch, handler: Any, **fields: Any) -> Any:
     runner = Runner(LIMITS, clock=Clock(), draw=lambda: 0.5)
     monkeypatch.setattr(log_context, "_runner", None)
