@@ -34,7 +34,7 @@ def _log_as_the_service_does(**kwargs: Any) -> None:
 @beat_init.connect(weak=False)
 @worker_ready.connect(weak=False)
 def _serve_metrics(**kwargs: Any) -> None:
-    metrics_server.serve(settings.CONFIG)
+    metrics_server.serve(settings.CONFIG, is_open=settings.METRICS_ARE_OPEN)
 
 
 @beat_init.connect(weak=False)

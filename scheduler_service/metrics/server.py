@@ -15,7 +15,7 @@ from typing import Any
 
 from scheduler_service.config import Config
 from scheduler_service.metrics import catalog, counts, exposition
-from scheduler_service.metrics.access import REALM, is_allowed
+from scheduler_service.metrics.access import REALM, are_served, is_allowed
 from scheduler_service.metrics.build import build
 
 logger = logging.getLogger(__name__)
@@ -67,9 +67,15 @@ class _Handler(BaseHTTPRequestHandler):
 _servers: list[HTTPServer] = []
 
 
-def serve(config: Config) -> HTTPServer | None:
-    """Serve from now on, in a thread; None if no port is set, or if another process of this machine has it already."""
+def serve(config: Config, *, is_open: bool) -> HTTPServer | None:
+    """Serve from now on, in a thread; None if no port is set, or another process of this machine has it already.
+
+    None also without METRICS_TOKEN, unless the settings open the metrics to all (`is_open`).
+    """
     if not config.metrics_port:
+        return None
+    if not are_served(config, is_open=is_open):
+        logger.warning("Metrics are not served on METRICS_PORT=%d without METRICS_TOKEN", config.metrics_port)
         return None
     handler = type("Handler", (_Handler,), {"config": config})
     try:

@@ -6,7 +6,7 @@ from django.views.generic import View
 
 from scheduler_service.errors import problem_response
 from scheduler_service.metrics import catalog, counts, exposition, gauges
-from scheduler_service.metrics.access import REALM, is_allowed
+from scheduler_service.metrics.access import REALM, are_served, is_allowed
 from scheduler_service.metrics.build import build
 
 _SET_A_TOKEN = "Metrics are not served without METRICS_TOKEN; set it, and send it as a bearer token."  # noqa: S105
@@ -20,7 +20,7 @@ class MetricsView(View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Answer in the format that the client asks for, else in Prometheus' text format."""
-        if not (settings.CONFIG.metrics_token.get_secret_value() or settings.METRICS_ARE_OPEN):
+        if not are_served(settings.CONFIG, is_open=settings.METRICS_ARE_OPEN):
             return problem_response(404, "metrics_are_off", _SET_A_TOKEN)
         if not is_allowed(settings.CONFIG, request.headers.get("Authorization", "")):
             refused = problem_response(401, "not_authenticated", _SEND_IT)

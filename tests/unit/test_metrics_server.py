@@ -5,6 +5,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from pydantic import SecretStr
@@ -26,15 +27,23 @@ def config(port: int, token: str = TOKEN) -> Config:
     return Config().model_copy(update={"metrics_port": port, "metrics_token": SecretStr(token)})
 
 
+@contextmanager
+def served(config: Config, *, is_open: bool = False) -> Iterator[None]:
+    made = server.serve(config, is_open=is_open)
+    assert made is not None
+    try:
+        yield
+    finally:
+        made.shutdown()
+        made.server_close()
+        server._servers.remove(made)
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     port = free_port()
-    made = server.serve(config(port))
-    assert made is not None
-    yield port
-    made.shutdown()
-    made.server_close()
-    server._servers.remove(made)
+    with served(config(port)):
+        yield port
 
 
 def read(port: int, path: str = "/metrics", token: str = TOKEN, **headers: str) -> tuple[int, str]:
@@ -70,11 +79,22 @@ def test_it_has_one_address(port):
 
 
 def test_without_a_port_nothing_is_served():
-    assert server.serve(config(0)) is None
+    assert server.serve(config(0), is_open=True) is None
+
+
+def test_production_serves_none_without_a_token(caplog):
+    assert server.serve(config(free_port(), token=""), is_open=False) is None
+    assert "METRICS_TOKEN" in caplog.text
+
+
+def test_a_developers_machine_shows_them_to_all():
+    port = free_port()
+    with served(config(port, token=""), is_open=True):
+        assert read(port, token="")[0] == 200
 
 
 def test_a_port_that_is_taken_stops_no_worker(port):
-    assert server.serve(config(port)) is None
+    assert server.serve(config(port), is_open=False) is None
 
 
 def test_a_forked_child_does_not_keep_the_port(port):

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         _stop_on_signals(stopping)
         telemetry.trace(settings.CONFIG)
         if not options["child"]:
-            metrics_server.serve(settings.CONFIG)
+            metrics_server.serve(settings.CONFIG, is_open=settings.METRICS_ARE_OPEN)
         if options["tender"]:
             keeper = threading.Thread(target=polling.keep_time, args=[stopping.wait], name="keep-time")
             keeper.start()
