@@ -12,6 +12,7 @@ from tasks_app.models import Task
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+TWO, THREE, FOUR = (NOON + hours * HOUR for hours in (2, 3, 4))
 
 
 def new(**fields: Any) -> NewSchedule:

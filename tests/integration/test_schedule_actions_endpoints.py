@@ -21,12 +21,11 @@ from tests.integration.schedule_http import (
     told,
     url_of,
 )
-from tests.integration.schedules import HOUR, MINUTE, NOON
+from tests.integration.schedules import FOUR, HOUR, MINUTE, NOON, THREE, TWO
 
 pytestmark = pytest.mark.django_db
 
 VERBS = ("pause", "resume", "trigger", "skip-next", "move", "restore")
-TWO, THREE, FOUR = (NOON + hours * HOUR for hours in (2, 3, 4))
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -15,12 +15,9 @@ from tests.integration.schedule_http import (
     told,
     url_of,
 )
-from tests.integration.schedules import HOUR, MINUTE, NOON
+from tests.integration.schedules import FOUR, HOUR, MINUTE, NOON, THREE, TWO
 
 pytestmark = pytest.mark.django_db
-
-VERBS = ("pause", "resume", "trigger", "skip-next", "move", "restore")
-TWO, THREE, FOUR = (NOON + hours * HOUR for hours in (2, 3, 4))
 
 
 def test_a_skipped_occurrence_does_not_fire_and_the_one_after_it_does():

@@ -22,9 +22,6 @@ from tests.support import registered_operation
 
 pytestmark = pytest.mark.django_db
 
-VERBS = ("pause", "resume", "trigger", "skip-next", "move", "restore")
-TWO, THREE, FOUR = (NOON + hours * HOUR for hours in (2, 3, 4))
-
 
 def greet(name: str):
     return name
