@@ -38,12 +38,19 @@ class Families:
 
 def answer(families: Iterable[Family], accept: str, accept_encoding: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of an answer to a request with these headers."""
-    encoder, content_type = choose_encoder(accept)
+    encoder, content_type = _encoder(accept)
     body = encoder(Families(families))
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if gzip_accepted(accept_encoding):
         return {**headers, "Content-Encoding": "gzip"}, gzip.compress(body, compresslevel=3)
     return headers, body
+
+
+def _encoder(accept: str) -> tuple[Callable[[Any], bytes], str]:
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number; the format that everybody reads will do
+        return choose_encoder("")
 
 
 def counted(totals: Totals) -> Iterator[Family]:

@@ -64,6 +64,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: a scrape every few seconds is no news."""
 
 
+class _Server(HTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say in the log, in its format, what would be printed."""
+        logger.warning("A reader of the metrics had no answer", exc_info=True)
+
+
 _servers: list[HTTPServer] = []
 
 
@@ -79,7 +85,7 @@ def serve(config: Config, *, is_open: bool) -> HTTPServer | None:
         return None
     handler = type("Handler", (_Handler,), {"config": config})
     try:
-        server = HTTPServer((config.metrics_host, config.metrics_port), handler)
+        server = _Server((config.metrics_host, config.metrics_port), handler)
     except OSError as error:
         # Under run.py worker, scheduler worker and beat share a folder: one of them is enough.
         logger.warning("Metrics are not served on METRICS_PORT=%d: %s", config.metrics_port, error)

@@ -105,6 +105,28 @@ def test_the_format_is_the_one_that_is_asked_for():
     }
 
 
+@pytest.mark.parametrize(
+    "version",
+    [
+        "abc",
+        "1.0.0x",
+        "1..0",
+        "",
+        '"1.0.0"',
+        "-1",
+        "9" * 400,
+        "2.0.0",
+        "0.0.1",
+        "1.0.0, text/plain;version=y",
+    ],
+)
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+def test_a_version_that_nobody_knows_is_no_fault_of_the_service(kind, version):
+    answer = client.get("/metrics", headers={"accept": f"{kind};version={version};escaping=x"})
+    assert answer.status_code == 200
+    assert b"scheduler_database_up 1.0" in answer.content
+
+
 def test_requests_are_counted_by_pattern_and_class():
     get("/tasks/0190b2a4-5f0e-7c1d-8e2f-3a4b5c6d7e8f/")
     get("/api/v1/tasks/")

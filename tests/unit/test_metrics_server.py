@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import RemoteDisconnected
 
 import pytest
 from pydantic import SecretStr
@@ -78,6 +79,11 @@ def test_it_has_one_address(port):
     assert read(port, "/metrics/?x=1")[0] == 200
 
 
+def test_a_version_that_nobody_knows_is_answered_as_none(port):
+    status, text = read(port, Accept="application/openmetrics-text;version=abc")
+    assert (status, text[:7]) == (200, "# HELP ")
+
+
 def test_without_a_port_nothing_is_served():
     assert server.serve(config(0), is_open=True) is None
 
@@ -95,6 +101,19 @@ def test_a_developers_machine_shows_them_to_all():
 
 def test_a_port_that_is_taken_stops_no_worker(port):
     assert server.serve(config(port), is_open=False) is None
+
+
+def test_what_fails_is_logged_and_printed_nowhere_else(port, monkeypatch, caplog, capfd):
+    def fail():
+        raise RuntimeError("no sums")
+
+    monkeypatch.setattr(counts, "totals", fail)
+    with pytest.raises(RemoteDisconnected):
+        read(port)
+    monkeypatch.undo()
+    assert read(port)[0] == 200  # the only thread is through with the one before
+    assert "RuntimeError: no sums" in caplog.text
+    assert "RuntimeError" not in capfd.readouterr().err
 
 
 def test_a_forked_child_does_not_keep_the_port(port):
