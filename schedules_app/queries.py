@@ -1,5 +1,6 @@
 """The reads that HTTP, health and admin share. They change nothing, and none of them counts a table."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from django.db.models import Case, F, Model, Q, QuerySet, When
 
 from access_app.principals import DEFAULT_PROJECT
 from schedules_app.models import Backfill, Calendar, Occurrence, TaskSchedule
-from schedules_app.records import Alert, Origin, Reason
+from schedules_app.records import Alert, BackfillStatus, Origin, Reason
 from tasks_app.models import Task
 
 MOST_ALERTS = 1000
@@ -128,6 +129,19 @@ def fill_in_outcomes(occurrences: Sequence[Occurrence]) -> None:
 def backfills_of(schedule_id: UUID) -> QuerySet[Backfill]:
     """The backfills of a schedule, in no order."""
     return Backfill.objects.filter(task_schedule_id=schedule_id)
+
+
+def owed_by_backfills(project_id: int) -> int:
+    """How many tasks the running backfills of a project have still to create, by what they had counted."""
+    running = Backfill.objects.filter(status=BackfillStatus.RUNNING)
+    # In two steps and ungrouped: PostgreSQL without statistics would look for those of each schedule of the project,
+    # SQLite walk along all backfills.
+    owed = Counter[UUID]()
+    columns = ("task_schedule_id", "total", "tasks_created", "already_fired")
+    for key, total, created, fired in running.values_list(*columns):
+        owed[key] += max(0, total - created - fired)  # less than nothing where an edited rule gave more
+    mine = TaskSchedule.objects.filter(pk__in=list(owed), project_id=project_id)
+    return sum(owed[key] for key in mine.values_list("pk", flat=True))
 
 
 def find_backfill(backfill_id: UUID, schedule_id: UUID, project_id: int) -> Backfill | None:

@@ -29,10 +29,13 @@ class TooManyWaiting(APIException):
     default_code = "too_many_waiting"
     wait = WAIT_SECONDS
 
-    def __init__(self, most: int, asked: int) -> None:
+    def __init__(self, most: int, asked: int, owed: int = 0) -> None:
         noun = "task" if asked == 1 else "tasks"
+        more = f"{asked} {noun} more"
+        if owed:
+            more += f" ({owed} are still to be created by running backfills)"
         super().__init__(
-            f"With {asked} {noun} more, over {most} tasks of this project would wait to be run, which is this key's "
+            f"With {more}, over {most} tasks of this project would wait to be run, which is this key's "
             "limit; send the same request again later, or fewer tasks at once."
         )
 
@@ -51,8 +54,8 @@ class Counts:
         self._counts: dict[tuple[int, int], _Count] = {}
         self._lock = threading.Lock()
 
-    def admits(self, project_id: int, asked: int, most: int) -> bool:
-        """Whether `asked` more may wait; if so, they count from now on."""
+    def admits(self, project_id: int, asked: int, most: int, *, is_now: bool = True) -> bool:
+        """Whether `asked` more may wait; if so, and if they are created now, they count from now on."""
         key = (project_id, most)
         with self._lock:
             known = self._counts.setdefault(key, _Count())
@@ -62,7 +65,7 @@ class Counts:
         with self._lock:
             if known.value + asked > most:
                 return False
-            known.value += asked
+            known.value += asked if is_now else 0
             return True
 
     def _renew(self, known: _Count, project_id: int, most: int) -> None:
@@ -84,3 +87,16 @@ def check(request: Request, asked: int) -> None:
     most = principal_of(request).waiting_tasks
     if most and asked and not _counts.admits(principal_of(request).project_id, asked, most):
         raise TooManyWaiting(most, asked)
+
+
+def check_later(request: Request, asked: int, owed_to: Callable[[int], int]) -> None:
+    """Whether a key may have tasks created later, beside those that its project (`owed_to` its id) has coming already.
+
+    They are counted by what is owed, until they are there. Raises TooManyWaiting.
+    """
+    principal = principal_of(request)
+    if not (principal.waiting_tasks and asked):
+        return
+    owed = owed_to(principal.project_id)
+    if not _counts.admits(principal.project_id, asked + owed, principal.waiting_tasks, is_now=False):
+        raise TooManyWaiting(principal.waiting_tasks, asked, owed)

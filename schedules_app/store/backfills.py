@@ -1,7 +1,7 @@
 """Backfills: fire a range of the past, slice by slice, as ticks find the time."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice, takewhile
 from uuid import UUID
@@ -59,11 +59,13 @@ def backfill(
     now: datetime | None = None,
     *,
     project_id: int | None = None,
+    admit: Callable[[int], None] | None = None,
 ) -> Backfill | None:
     """Have what the rule gives from `start` to `end`, both inclusive, fired by ticks; None: no such schedule.
 
     Each occurrence without a task gets one, that of a person's skip excepted; neither the overlap policy nor the
-    limit on tasks applies. The rule is that of the moment when a slice is worked off. Raises as plan_backfill does.
+    limit on tasks applies. The rule is that of the moment when a slice is worked off. Raises as plan_backfill does, and
+    what `admit` raises, which is told how many occurrences there are before the backfill is stored.
     """
     moment = now or task_store.database_now()
     with transaction.atomic():
@@ -71,6 +73,8 @@ def backfill(
         if schedule is None:
             return None
         total = plan_backfill(schedule, start, end, moment)
+        if admit is not None:
+            admit(total)
         return Backfill.objects.create(
             task_schedule=schedule,
             range_from=start,

@@ -27,6 +27,7 @@ from schedules_app.serializers import (
     NewBackfillSerializer,
 )
 from schedules_app.views.common import PagedView, body_of, find, location, missing, problems
+from tasks_app import waiting
 from tasks_app.filters import check_parameters
 from tasks_app.repetition import Write, answer_once
 from tasks_app.views import parse_id
@@ -75,7 +76,12 @@ def _count(schedule: TaskSchedule, asked: dict[str, Any]) -> Response:
 def _create(request: Request, key: UUID, asked: dict[str, Any]) -> Response:
     with problems(), audit.changing(request) as note:
         backfill = store.backfill(
-            key, asked["from"], asked["to"], asked["priority"], project_id=project_of(request)
+            key,
+            asked["from"],
+            asked["to"],
+            asked["priority"],
+            project_id=project_of(request),
+            admit=lambda total: waiting.check_later(request, total, queries.owed_by_backfills),
         )
         made = [backfill.backfill_id] if backfill else []
         note("backfill.create", "backfill", made, schedule_id=key, start=asked["from"], end=asked["to"])

@@ -1,14 +1,18 @@
 """What a key may send: 429 and Retry-After over HTTP, and how many tasks may wait."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from access_app import limits
 from access_app.limits import Own
 from access_app.principals import Scope
+from schedules_app import store as schedule_store
+from schedules_app.models import Backfill
 from tasks_app import queries, store, waiting
 from tasks_app.models import Task
 from tests.integration.access import browser, caller, person, project, with_key
@@ -112,6 +116,72 @@ def test_a_manual_run_of_a_schedule_counts():
     path = f"/task-schedules/{made['task_schedule_id']}/trigger/"
     assert post(client, {}, path).status_code == 201
     assert refused(post(client, {}, path))
+
+
+BEGAN = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(days=2)
+
+
+def path_of_backfills(client):
+    """Those of a new schedule, whose rule gives a time at each full hour."""
+    body = {**TASK, "cron": "0 * * * *", "starts_at": BEGAN.isoformat()}
+    return f"/task-schedules/{post(client, body, '/task-schedules/').json()['task_schedule_id']}/backfills/"
+
+
+def backfilled(client, hours, path=None, **headers):
+    asked = {"from": BEGAN.isoformat(), "to": (BEGAN + timedelta(hours=hours - 1)).isoformat()}
+    return post(client, asked, path or path_of_backfills(client), **headers)
+
+
+def test_a_backfill_waits_with_all_its_tasks():
+    client = with_key(waiting_tasks=10)
+    create(*(new_task(project_id=project("red").pk) for _ in range(4)))
+    assert refused(backfilled(client, 7))
+    assert not Backfill.objects.exists()
+    assert backfilled(client, 6).status_code == 202
+
+
+def test_what_running_backfills_have_still_to_create_counts_for_the_next_one(clock):
+    client = with_key(waiting_tasks=10)
+    first = backfilled(client, 6)
+    assert (first.status_code, first.json()["total"]) == (202, 6)
+    assert refused(backfilled(client, 5))
+    assert backfilled(client, 4).status_code == 202
+    assert refused(backfilled(client, 1))
+    assert "10 are still to be created" in backfilled(client, 1).json()["detail"]
+    while schedule_store.work_backfills():
+        pass
+    clock.now += waiting.LEAST_SECONDS
+    assert Task.objects.count() == 10
+    assert refused(backfilled(client, 1))
+    store.finish([ending(each) for each in claim(now=timezone.now())], timezone.now())
+    clock.now += waiting.LEAST_SECONDS
+    assert backfilled(client, 10).status_code == 202
+
+
+def test_backfills_that_have_ended_and_those_of_other_projects_do_not_count():
+    assert backfilled(with_key(within="blue"), 9).status_code == 202
+    client = with_key(waiting_tasks=10)
+    one = backfilled(client, 10)
+    assert client.post(f"{one.headers['Location']}cancel/").status_code == 200
+    assert backfilled(client, 10).status_code == 202
+
+
+def test_a_backfill_that_is_refused_can_be_sent_again_with_its_key(clock):
+    client = with_key(waiting_tasks=3)
+    create(new_task(project_id=project("red").pk))
+    path, own = path_of_backfills(client), {"idempotency-key": "a"}
+    assert refused(backfilled(client, 3, path, **own))
+    store.cancel(list(Task.objects.values_list("pk", flat=True)))
+    clock.now += waiting.LEAST_SECONDS
+    first = backfilled(client, 3, path, **own)
+    assert (first.status_code, backfilled(client, 3, path, **own).content) == (202, first.content)
+
+
+def test_a_rule_that_gave_more_than_was_counted_owes_nothing():
+    client = with_key(waiting_tasks=10)
+    backfilled(client, 6)
+    Backfill.objects.update(tasks_created=500)
+    assert backfilled(client, 10).status_code == 202
 
 
 def test_of_an_unlike_batch_only_its_right_items_count():
