@@ -14,6 +14,8 @@ from schedules_app.models import Backfill, Calendar, Occurrence, TaskSchedule
 from schedules_app.records import Alert, BackfillStatus, Origin, Reason
 from tasks_app.models import Task
 
+HEAVY = ("arguments", "excluded_dates", "overrides")
+"""Columns of schedules that may be large."""
 MOST_ALERTS = 1000
 """As far as schedules with an alert are counted."""
 MOST_LOOKED_AT = 100

@@ -7,11 +7,16 @@ from drf_yasg.utils import no_body
 from rest_framework import serializers
 
 from scheduler_service.swagger import LOCATION, FaultSerializer, answer, header, problem_answer
-from tasks_app import repetition
+from tasks_app import heavy, repetition
 from tasks_app.callbacks import fields as callback_url
 from tasks_app.examples import ATTEMPT, BATCH, BATCH_FAULT, FINISHED_TASK, OPERATION, STARTED_TASK, TASK
 from tasks_app.operations.http.urls import MAX_URL
 from tasks_app.serializers import NewTaskSerializer, OperationSerializer, TaskDetailSerializer, TaskSerializer
+
+SHORT_OF_LARGE_ROWS = (
+    f"Where rows are large, a page ends before their large values are more than {heavy.PAGE_BYTES >> 20} MiB of JSON, "
+    "but for one row that is larger by itself: it then has fewer rows than `page_size`, and `next` goes on."
+)
 
 
 class TaskPageSerializer(serializers.Serializer):
@@ -99,7 +104,8 @@ LIST_TASKS: dict[str, Any] = {
         "at once. An ordering by `finished_at` lists only tasks that have finished. Pages follow a cursor: rows that "
         "come or go shift nothing. Filters without an index "
         "are looked for among the next 101,000 tasks: where few match, a page has fewer than `page_size`, or none, and "
-        "`next` goes on behind them; the list ends where `next` is null. For tasks that ended lately, order by "
+        "`next` goes on behind them; the list ends where `next` is null. "
+        f"{SHORT_OF_LARGE_ROWS} For tasks that ended lately, order by "
         "`-finished_at`. An order by another column than the time of creation or end is for filtered lists: where it "
         "takes PostgreSQL more than 2 s, the answer is 400 `too_broad`."
     ),

@@ -5,14 +5,12 @@ pages shift nothing, and any number of rows may share a value.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core import signing
-from django.db import OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -23,14 +21,13 @@ from rest_framework.views import APIView
 
 from access_app.principals import DEFAULT_PROJECT, project_of
 from scheduler_service.errors import QueryError
+from tasks_app import heavy
 from tasks_app.ids import blurred
+from tasks_app.page_planning import in_index_order, in_time
 
 STRETCHES = (1_000, 100_000)
 """How many rows one page looks at: few first, since most filters hit often, then as many as take some tens of ms."""
 
-MOST_MILLISECONDS = 2_000
-"""What PostgreSQL may take for a page in an order other than that of creation."""
-_CANCELED = "57014"
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 """Before all ids, and behind all."""
 
@@ -64,6 +61,8 @@ class KeysetPagination(BasePagination):
     list into several, each of which an index has in the order of that column. `glance` gives a check of whether a row
     of `walked` is in the list where nearly all are, else None: if the next ones pass it, they are the page. `leading`
     gives columns that all rows of the list have alike and that stand before the primary key in the index to be read.
+
+    A view's `heavy` names columns of JSON that may be large: a page ends before they are more than it may hold.
     """
 
     page_size = 50
@@ -91,31 +90,43 @@ class KeysetPagination(BasePagination):
         if (project_id := project_of(request)) != DEFAULT_PROJECT:
             self.salt += f":{project_id}"
         self.leading: tuple[str, ...] = getattr(view, "leading", tuple)()
+        self.heavy: tuple[str, ...] = getattr(view, "heavy", ())
         self._read(queryset, self._cursor(request), self._page_size(request), view)
         return self.page
 
     def _read(self, queryset: QuerySet[Any], cursor: Cursor | None, size: int, view: Any) -> None:
         is_backward = cursor is not None and cursor.is_backward
         walked = view.walked() if self.field == "pk" and hasattr(view, "walked") else None
-        rows: list[Any] | None
-        edge: _Edge | None = None
-        if walked is not None:
-            is_listed = view.glance() if hasattr(view, "glance") else None
-            with _in_index_order(is_needed=bool(self.leading)):
-                rows = self._glance(walked, cursor, size + 1, is_listed)
-                if rows is None:
-                    rows, edge = self._walk(queryset, walked, cursor, size + 1)
-        else:
-            parts = view.parts(queryset, self.field) if hasattr(view, "parts") else [queryset]
-            with _in_time(is_limited=self.field != "pk"):
-                rows = self._merge(parts, cursor, size + 1)
-        has_more = len(rows) > size or edge is not None
-        self.page = rows[:size][::-1] if is_backward else rows[:size]
+        rows, edge = self._find(queryset, walked, cursor, size + 1, view)
+        page = heavy.fill(rows[:size], self.heavy)
+        if page.shown < min(size, len(rows)):
+            edge = None  # what was looked at goes further than the page
+        has_more = len(rows) > page.shown or edge is not None
+        self.page = rows[: page.shown][::-1] if is_backward else rows[: page.shown]
         self.has_next = is_backward or has_more
         self.has_previous = has_more if is_backward else cursor is not None
         if walked is not None and not (self.page or edge or is_backward):
             edge = _Edge(FIRST_ID if self.is_descending else LAST_ID)  # the way back begins at the list's end
         self._set_ends(edge, is_backward=is_backward)
+        self.page = [row for row in self.page if row.pk not in page.gone]
+
+    def _find(
+        self,
+        queryset: QuerySet[Any],
+        walked: QuerySet[Any] | None,
+        cursor: Cursor | None,
+        limit: int,
+        view: Any,
+    ) -> tuple[list[Any], _Edge | None]:
+        """The next rows without their large values, and where looking for them ended before there were enough."""
+        if walked is None:
+            parts = view.parts(queryset, self.field) if hasattr(view, "parts") else [queryset]
+            with in_time(is_limited=self.field != "pk"):
+                return self._merge(parts, cursor, limit), None
+        is_listed = view.glance() if hasattr(view, "glance") else None
+        with in_index_order(is_needed=bool(self.leading)):
+            rows = self._glance(walked, cursor, limit, is_listed)
+            return self._walk(queryset, walked, cursor, limit) if rows is None else (rows, None)
 
     def _set_ends(self, edge: _Edge | None, *, is_backward: bool) -> None:
         """Say from where the links lead on: behind the rows of the page, or where looking for them ended."""
@@ -128,7 +139,7 @@ class KeysetPagination(BasePagination):
     def _merge(self, parts: Sequence[QuerySet[Any]], cursor: Cursor | None, limit: int) -> list[Any]:
         """The first rows of lists each of which an index has in this order."""
         is_backward = cursor is not None and cursor.is_backward
-        found = [list(self._ordered(part, cursor, is_backward)[:limit]) for part in parts]
+        found = [self._rows(part, cursor, limit) for part in parts]
         if len(found) == 1:
             return found[0]
         is_reversed = self.is_descending != is_backward
@@ -145,7 +156,7 @@ class KeysetPagination(BasePagination):
         """The next rows of `walked`, if all are of the list."""
         if is_listed is None:
             return None
-        rows = list(self._ordered(walked, cursor, cursor is not None and cursor.is_backward)[:limit])
+        rows = self._rows(walked, cursor, limit)
         return rows if all(map(is_listed, rows)) else None
 
     def _walk(
@@ -157,16 +168,21 @@ class KeysetPagination(BasePagination):
         for stretch in STRETCHES:
             ahead = self._ordered(walked, cursor, is_backward).values_list("pk", flat=True)
             edge = next(iter(ahead[stretch - 1 : stretch]), None)
-            part = self._ordered(queryset, cursor, is_backward)
+            part = queryset
             if edge is not None:
                 # It may be a row of another project, whose id a cursor must not give away.
                 edge = blurred(edge, is_first=self.is_descending != is_backward)
                 part = part.filter(**{"pk__gte" if self.is_descending != is_backward else "pk__lte": edge})
-            rows += part[: limit - len(rows)]
+            rows += self._rows(part, cursor, limit - len(rows))
             if edge is None or len(rows) == limit:
                 return rows, None
             cursor = Cursor(is_backward, None, str(edge))
         return rows, _Edge(edge)
+
+    def _rows(self, queryset: QuerySet[Any], cursor: Cursor | None, limit: int) -> list[Any]:
+        """The next rows of a list, without their large values."""
+        is_backward = cursor is not None and cursor.is_backward
+        return heavy.first(self._ordered(queryset, cursor, is_backward), limit, self.heavy)
 
     def _ordered(self, queryset: QuerySet[Any], cursor: Cursor | None, is_backward: bool) -> QuerySet[Any]:
         sign = "-" if self.is_descending != is_backward else ""
@@ -246,35 +262,6 @@ class KeysetPagination(BasePagination):
                 {"type": "string", "enum": orderings, "default": orderings[0]},
             ),
         ]
-
-
-@contextmanager
-def _in_index_order(*, is_needed: bool) -> Iterator[None]:
-    """Keep PostgreSQL from sorting all rows of who has many, as it does while it has no statistics."""
-    if not is_needed or connection.vendor != "postgresql":
-        yield
-        return
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
-        yield
-
-
-@contextmanager
-def _in_time(*, is_limited: bool) -> Iterator[None]:
-    """Let PostgreSQL give up an order that no index has, when sorting takes seconds; raises QueryError."""
-    if not is_limited or connection.vendor != "postgresql":
-        yield
-        return
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {MOST_MILLISECONDS}")
-            yield
-    except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", None) != _CANCELED:
-            raise
-        raise _refuse(
-            "ordering", "That many rows cannot be sorted in time: order by creation, or filter.", "too_broad"
-        ) from None
 
 
 def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:

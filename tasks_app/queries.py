@@ -15,6 +15,9 @@ from scheduler_service.config import CALLBACK_QUEUE
 from tasks_app.lifecycle import Status
 from tasks_app.models import Attempt, Task
 
+HEAVY = ("arguments", "result", "error")
+"""Columns of tasks that may be large."""
+
 
 def of_project(project_id: int) -> QuerySet[Task]:
     """The tasks of a project, in no order."""

@@ -124,6 +124,7 @@ class TaskListView(generics.GenericAPIView):
     filterset_class = TaskFilterSet
     pagination_class = KeysetPagination
     orderings = ORDERINGS
+    heavy = queries.HEAVY
     filterset: TaskFilterSet
 
     def get_queryset(self) -> QuerySet[Task]:

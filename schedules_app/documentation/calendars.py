@@ -6,6 +6,7 @@ from scheduler_service.swagger import LOCATION, answer
 from schedules_app.documentation.common import CALENDARS, CalendarPage, conflict, page, wrong_field
 from schedules_app.examples import CALENDAR
 from schedules_app.serializers import CalendarChangesSerializer, CalendarSerializer, NewCalendarSerializer
+from tasks_app.documentation import SHORT_OF_LARGE_ROWS
 
 _NO_DATE = wrong_field("dates", "'2030-02-30' is no date; write it as 2030-12-25")
 _EFFECT = "takes effect at once in every schedule that uses it, and never fires the past"
@@ -13,7 +14,7 @@ _EFFECT = "takes effect at once in every schedule that uses it, and never fires 
 LIST_CALENDARS: dict[str, Any] = {
     "operation_id": "calendars_list",
     "operation_summary": "List calendars",
-    "operation_description": "By name.",
+    "operation_description": f"By name. {SHORT_OF_LARGE_ROWS}",
     "responses": {200: answer("A page.", CalendarPage, page(CALENDAR))},
     "tags": CALENDARS,
 }

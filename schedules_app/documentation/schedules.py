@@ -27,7 +27,13 @@ from schedules_app.examples import (
     TASK_OF_SCHEDULE,
 )
 from schedules_app.serializers import NewScheduleSerializer, ScheduleSerializer
-from tasks_app.documentation import IDEMPOTENCY_KEY, REPETITION_PROBLEMS, REPLAYED, TaskPageSerializer
+from tasks_app.documentation import (
+    IDEMPOTENCY_KEY,
+    REPETITION_PROBLEMS,
+    REPLAYED,
+    SHORT_OF_LARGE_ROWS,
+    TaskPageSerializer,
+)
 
 _TWO_KINDS = wrong_field("cron", "give either intervals, or cron, or rrule; set the others to null")
 
@@ -36,7 +42,7 @@ LIST_SCHEDULES: dict[str, Any] = {
     "operation_summary": "List task schedules",
     "operation_description": (
         "Newest first, unless `ordering` says otherwise; filters combine. An ordering by `next_run_at` lists only "
-        "schedules that have a next occurrence."
+        f"schedules that have a next occurrence. {SHORT_OF_LARGE_ROWS}"
     ),
     "responses": {200: answer("A page.", SchedulePage, page(SCHEDULE))},
     "tags": SCHEDULES,
@@ -123,7 +129,7 @@ DELETE_SCHEDULE: dict[str, Any] = {
 LIST_TASKS: dict[str, Any] = {
     "operation_id": "task_schedules_tasks",
     "operation_summary": "List the tasks of a task schedule",
-    "operation_description": "Newest first, unless `ordering` says otherwise.",
+    "operation_description": f"Newest first, unless `ordering` says otherwise. {SHORT_OF_LARGE_ROWS}",
     "responses": {200: answer("A page.", TaskPageSerializer, page(TASK_OF_SCHEDULE))},
     "tags": SCHEDULES,
 }

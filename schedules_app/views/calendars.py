@@ -40,6 +40,7 @@ class CalendarListView(PagedView):
     serializer_class = CalendarSerializer
     filterset_class = CalendarFilterSet
     orderings = {"name": "name", "-name": "-name"}
+    heavy = ("dates", "rrules")
 
     def get_queryset(self) -> QuerySet[Calendar]:
         return queries.calendars_of(project_of(self.request))

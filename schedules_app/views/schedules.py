@@ -26,6 +26,7 @@ from schedules_app.serializers import DryRunSerializer, OccurrenceSerializer, Sc
 from schedules_app.views.common import PagedView, boolean_of, changes_of, find, location, missing, problems
 from tasks_app.filters import check_parameters
 from tasks_app.models import Task
+from tasks_app.queries import HEAVY
 from tasks_app.repetition import Write, answer_once
 from tasks_app.serializers import TaskSerializer
 from tasks_app.views import parse_id
@@ -60,6 +61,7 @@ class ScheduleListView(PagedView):
         "next_run_at": "next_run_at",
         "-next_run_at": "-next_run_at",
     }
+    heavy = queries.HEAVY
 
     def get_queryset(self) -> QuerySet[TaskSchedule]:
         return queries.schedules_of(project_of(self.request))
@@ -159,6 +161,7 @@ class ScheduleTasksView(PagedView):
     filterset_class = ScheduleTaskFilterSet
     queryset = Task.objects.none()
     orderings = {"-created_at": "-pk", "created_at": "pk"}
+    heavy = HEAVY
 
     @swagger_auto_schema(**docs.LIST_TASKS)
     def get(self, request: Request, schedule_id: str) -> Response:

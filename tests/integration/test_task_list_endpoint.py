@@ -9,7 +9,7 @@ from django.core import signing
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tasks_app import pagination, store
+from tasks_app import page_planning, pagination, store
 from tasks_app.ids import first_id
 from tasks_app.lifecycle import Status
 from tests.integration.helpers import NOON, at, claim, create, ending, new_task
@@ -227,7 +227,7 @@ def test_an_order_that_takes_too_long_is_refused(monkeypatch):
         return execute(statement, None if "pg_sleep" in statement else parameters, many, context)
 
     with connection.execute_wrapper(slow), monkeypatch.context() as patch:
-        patch.setattr(pagination, "MOST_MILLISECONDS", 1)
+        patch.setattr(page_planning, "MOST_MILLISECONDS", 1)
         assert faults(get("/tasks/", ordering="run_at")) == {("ordering", "too_broad")}
     assert len(listed(ordering="run_at")) == 1
 

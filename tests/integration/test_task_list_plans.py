@@ -106,7 +106,7 @@ def read(act: Callable[[], HttpResponse]) -> tuple[int, str]:
 
 
 def rows_of(node: dict[str, Any]) -> int:
-    if not node["Node Type"].endswith("Scan"):
+    if not node["Node Type"].endswith("Scan") or node["Node Type"] == "Subquery Scan":
         return 0
     gone = sum(node.get(f"Rows Removed by {how}", 0) for how in ("Filter", "Index Recheck"))
     return (node["Actual Rows"] + gone) * node["Actual Loops"]
