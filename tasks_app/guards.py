@@ -72,5 +72,7 @@ def install_callbacks(apps: Any, schema_editor: Any) -> None:
 
 def remove_callbacks(apps: Any, schema_editor: Any) -> None:
     """Drop that trigger (the reverse of `install_callbacks`)."""
-    on_table = " ON tasks_task" if schema_editor.connection.vendor == "postgresql" else ""
-    schema_editor.execute(f"DROP TRIGGER IF EXISTS tasks_task_ended{on_table}")
+    is_postgres = schema_editor.connection.vendor == "postgresql"
+    schema_editor.execute(f"DROP TRIGGER IF EXISTS tasks_task_ended{' ON tasks_task' if is_postgres else ''}")
+    if is_postgres:
+        schema_editor.execute("DROP FUNCTION IF EXISTS tasks_task_note_end()")

@@ -1,8 +1,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from scheduler_service.postgresql.operations import Briefly
 from tasks_app import guards
-
 
 # As for the task table: what was told must not lie about in the index of what was not until a fifth of all is dead.
 STORAGE = """
@@ -60,5 +60,5 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(tune, migrations.RunPython.noop),
         # Last: before it there is no table that the trigger could write.
-        migrations.RunPython(guards.install_callbacks, guards.remove_callbacks),
+        Briefly(migrations.RunPython(guards.install_callbacks, guards.remove_callbacks)),
     ]
