@@ -1,6 +1,17 @@
+from django.core.management.base import CommandError
 from django.db import migrations, models
 
 from scheduler_service.postgresql.operations import BuildIndex
+
+
+def refuse_to_mix(apps, schema_editor):
+    for name in ("TaskSchedule", "Calendar"):
+        rows = apps.get_model("schedules_app", name).objects.using(schema_editor.connection.alias)
+        if rows.exclude(project_id=1).exists():
+            raise CommandError(
+                f"There is a {name} of a project other than the default one, which would become one of its own. "
+                "Nothing has changed. Delete those first."
+            )
 
 
 class Migration(migrations.Migration):
@@ -27,4 +38,6 @@ class Migration(migrations.Migration):
                 name="schedule_next_of_project",
             ),
         ),
+        # Last, so that a downgrade begins with it.
+        migrations.RunPython(migrations.RunPython.noop, refuse_to_mix),
     ]

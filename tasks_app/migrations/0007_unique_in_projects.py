@@ -1,3 +1,4 @@
+from django.core.management.base import CommandError
 from django.db import migrations, models
 
 import tasks_app.lifecycle
@@ -9,6 +10,15 @@ UNFINISHED = [
     tasks_app.lifecycle.Status["SCHEDULED"],
     tasks_app.lifecycle.Status["STARTED"],
 ]
+
+
+def refuse_to_mix(apps, schema_editor):
+    for model in (apps.get_model("tasks_app", "Task"), apps.get_model("tasks_app", "IdempotencyKey")):
+        if model.objects.using(schema_editor.connection.alias).exclude(project_id=1).exists():
+            raise CommandError(
+                f"There are rows of projects other than the default one in {model._meta.db_table}, which would be mixed "
+                "with its own. Nothing has changed. Delete them first."
+            )
 
 
 class Migration(migrations.Migration):
@@ -43,4 +53,6 @@ class Migration(migrations.Migration):
             ),
         ),
         DropUnique(model_name="idempotencykey", name="idempotency_key_once"),
+        # Last, so that a downgrade begins with it.
+        migrations.RunPython(migrations.RunPython.noop, refuse_to_mix),
     ]

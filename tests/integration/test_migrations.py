@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from scheduler_service.postgresql import operations
+from schedules_app.store import calendars
 from tasks_app import store
-from tests.integration.helpers import claim, create, ending
+from tests.integration.helpers import claim, create, ending, new_task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -131,6 +133,15 @@ def test_a_downgrade_and_an_upgrade_leave_the_schema_as_it_was(whole):
     migrate()
     assert schema() == whole
     assert [one.project_id for one in store.Task.objects.all()] == [1]
+
+
+@pytest.mark.parametrize("target", RELEASED)
+def test_a_downgrade_that_would_mix_the_rows_of_projects_is_refused(whole, target):
+    create(new_task(project_id=2))
+    calendars.create_calendar(calendars.NewCalendar(name="holidays", project_id=2))
+    with pytest.raises(CommandError, match="other than the default one"):
+        migrate(target)
+    assert schema() == whole
 
 
 @pytest.mark.parametrize("operation", range(5))
