@@ -1,5 +1,7 @@
 """Who changed what: one entry per change, in the change's own transaction. The only writer of entries.
 
+Logins and logouts of people have entries too, and refused logins as far as `logins` lets them.
+
 What changes nothing leaves none: a refused request, a repetition that is answered as before, a cancellation of what has
 ended. An entry names what was changed and how, never arguments, results or secrets. Requests for which nobody answers,
 where keys are not required and nobody has logged in, leave none either, and pay nothing.
@@ -32,7 +34,7 @@ _DEEDS = {
     "key": ("create", "edit", "rotate", "revoke", "delete"),
     "project": ("create", "edit", "delete"),
     "membership": ("create", "edit", "delete"),
-    "user": ("create", "edit", "delete"),
+    "user": ("create", "edit", "delete", "login", "logout", "login_refused"),
     "group": ("create", "edit", "delete"),
 }
 ACTIONS = tuple(f"{kind}.{deed}" for kind, deeds in _DEEDS.items() for deed in deeds)
@@ -67,7 +69,12 @@ def actor_of(request: Request) -> Actor:
 
 def person_of(request: HttpRequest) -> Actor:
     """Who sends a request of the admin."""
-    return _from(request.META, Kind.USER, request.user.get_username())
+    return named(request, Kind.USER, request.user.get_username())
+
+
+def named(request: HttpRequest, kind: Kind, name: str) -> Actor:
+    """Who sends a request, where the request itself does not say it, or not yet."""
+    return _from(request.META, kind, name)
 
 
 def _from(environ: dict[str, Any], kind: Kind, name: str) -> Actor:
@@ -147,6 +154,13 @@ def record_by_project(
         changed.setdefault(projects[one], []).append(one)
     for project_id, own in sorted(changed.items()):
         record(actor, project_id, action, target_type, own)
+
+
+def count_of(actor: Actor, action: str, since: datetime) -> int:
+    """How many entries of no project an actor of this kind and name has left by an action since then."""
+    first = UUID(int=int(since.timestamp() * 1000) << 80)  # the ids are ordered by time
+    rows = AuditEntry.objects.filter(project_id=None, pk__gte=first, action=action)
+    return rows.filter(actor=actor.name[:150], actor_kind=actor.kind.value).count()
 
 
 def prune(before: UUID) -> int:

@@ -86,7 +86,7 @@ class Authentication(BaseAuthentication):
         user = _logged_in(request)
         if user is not None:
             _check_csrf(request)
-            return user, _by_login(user)
+            return user, by_login(user)
         if settings.API_KEYS_REQUIRED:
             raise MissingKey
         return None, ANYONE
@@ -179,7 +179,8 @@ def _check_csrf(request: Request) -> None:
         raise CsrfFailed
 
 
-def _by_login(user: AbstractBaseUser) -> Principal:
+def by_login(user: AbstractBaseUser) -> Principal:
+    """As whom somebody acts who has logged in. Raises NoProject."""
     name = user.get_username()
     membership = Membership.objects.filter(user_id=user.pk).first()
     if membership is not None:

@@ -132,8 +132,9 @@ class AuditListView(generics.GenericAPIView):
         operation_summary="See who changed what",
         operation_description=(
             "The changes in the key's project, newest first: by requests with a key or a login, in the admin, and by "
-            "commands. What schedules and workers do by themselves is not among them. As in the list of tasks, a page "
-            "may have fewer entries than `page_size`, or none, where few match; the list ends where `next` is null."
+            "commands; and the logins and logouts of people who act in it. What schedules and workers do by themselves "
+            "is not among them. As in the list of tasks, a page may have fewer entries than `page_size`, or none, "
+            "where few match; the list ends where `next` is null."
         ),
         responses={
             200: answer(

@@ -168,6 +168,12 @@ def test_somebody_in_a_browser_leaves_entries_under_the_own_name():
 # --- The admin and commands ----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def admin_client(admin_client):
+    AuditEntry.objects.all().delete()  # its login has left one
+    return admin_client
+
+
 def act(client, path, action, *ids):
     chosen = {"action": action, "_selected_action": [str(one) for one in ids]}
     return client.post(path, chosen, follow=True)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from access_app import logins
 from access_app.addresses import client_address
-from access_app.models import LoginFailure, Membership
+from access_app.models import AuditEntry, LoginFailure, Membership
 from access_app.principals import DEFAULT_PROJECT, Kind, Scope
 from scheduler_service import headers
 from tasks_app.models import Task
@@ -265,3 +265,83 @@ def test_a_membership_ends_with_its_user():
     user = person("ada", Scope.TASKS_READ, within="red")
     user.delete()
     assert not Membership.objects.exists()
+
+
+# --- The audit log -------------------------------------------------------------------------------------------
+
+
+def noted(**given):
+    rows = AuditEntry.objects.filter(**given).order_by("pk")
+    return list(rows.values_list("action", "actor_kind", "actor", "project_id"))
+
+
+@pytest.mark.parametrize("begin", ["", "/admin"])
+def test_a_login_and_a_logout_leave_an_entry_each(begin):
+    person("ada", Scope.TASKS_READ, within="red", is_staff=True)
+    client, mine = Client(), project("red").pk
+    answer = log_in(path=f"{begin}/login/", client=client, headers={"x-request-id": "r-7"})
+    assert answer.status_code == 302
+    entry = AuditEntry.objects.get()
+    assert (entry.target_type, entry.target_ids, entry.target_count) == ("user", ["ada"], 1)
+    assert (entry.request_id, entry.address) == ("r-7", "127.0.0.1")
+    client.post(f"{begin}/logout/")
+    client.post(f"{begin}/logout/")
+    assert noted() == [("user.login", "user", "ada", mine), ("user.logout", "user", "ada", mine)]
+
+
+def test_a_login_is_of_the_project_in_which_somebody_acts():
+    person("root", is_superuser=True)
+    person("eve")
+    for name in ("root", "eve"):
+        log_in(name)
+    assert noted() == [("user.login", "user", "root", DEFAULT_PROJECT), ("user.login", "user", "eve", None)]
+
+
+@pytest.mark.parametrize("path", ["/login/", "/admin/login/"])
+def test_a_refused_login_leaves_an_entry_of_nobody(path):
+    person("ada", Scope.TASKS_READ, within="red", is_staff=True)
+    fail(1, path)
+    assert noted() == [("user.login_refused", "anyone", "ada", None)]
+    entry = AuditEntry.objects.get()
+    assert (entry.target_type, entry.target_ids, entry.address) == ("user", ["ada"], "127.0.0.1")
+    assert (entry.details, PASSWORD in str(AuditEntry.objects.values())) == ({}, False)
+
+
+def test_what_was_typed_as_a_name_is_not_in_the_audit_log():
+    person()
+    log_in("my-password-in-the-wrong-field")
+    log_in("ADA")
+    assert noted() == [("user.login_refused", "anyone", logins.UNKNOWN, None)] * 2
+    assert "my-password" not in str(list(AuditEntry.objects.values()))
+
+
+def test_a_flood_of_names_neither_fills_the_audit_log_nor_hides_guesses_at_a_user(monkeypatch):
+    person("ada")
+    person("bob")
+    monkeypatch.setattr(logins, "MOST_NOTED", 3)
+    for number in range(6):
+        log_in(f"nobody-{number}", REMOTE_ADDR=f"192.0.2.{number}")
+    for number in range(6):
+        log_in("ada", "wrong", REMOTE_ADDR=f"192.0.2.{number}")
+    log_in("bob", "wrong")
+    assert [actor for _, _, actor, _ in noted()] == [*[logins.UNKNOWN] * 3, *["ada"] * 3, "bob"]
+    then = timezone.now() + logins.WINDOW
+    monkeypatch.setattr("access_app.logins.timezone.now", lambda: then)
+    log_in("ada", "wrong")
+    log_in("nobody")
+    assert [actor for _, _, actor, _ in noted()[-2:]] == ["ada", logins.UNKNOWN]
+
+
+def test_a_login_that_is_refused_unseen_leaves_no_entry():
+    person()
+    fail(logins.MOST_OF_BOTH + 5)
+    assert len(noted()) == logins.MOST_OF_BOTH
+
+
+def test_members_logins_stand_in_the_list_of_their_project():
+    person("ada", Scope.ADMIN, within="red")
+    log_in()
+    fail(1)
+    key = issue(Scope.ADMIN)
+    rows = caller(f"Bearer {key.text}").get("/audit/", {"action": "user.login"}).json()["results"]
+    assert [(row["actor"], row["action"]) for row in rows] == [("ada", "user.login")]
