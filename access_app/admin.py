@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from access_app import audit, issuing, projects
 from access_app.audited import Audited
+from access_app.in_projects import OwnProjectFilter
 from access_app.limits import LOWEST_RATE, is_rate
 from access_app.models import ApiKey, AuditEntry, Membership, Project
-from access_app.principals import DEFAULT_PROJECT, Scope, spell_scopes
+from access_app.principals import DEFAULT_PROJECT, Kind, Scope, spell_scopes
 from access_app.read_only import ReadOnlyAdmin
 
 OVERLAP_HOURS = 24
@@ -87,7 +88,7 @@ class ApiKeyAdmin(Audited):
 
     form = KeyForm
     list_display = ("prefix", "name", "project", "scopes", "expires_at", "revoked_at", "last_used_at")
-    list_filter = ("project",)
+    list_filter = (OwnProjectFilter,)
     list_select_related = ("project",)
     search_fields = ("prefix", "name")
     ordering = ("-pk",)
@@ -172,9 +173,24 @@ class MembershipAdmin(Audited):
 
     form = ScopesForm
     list_display = ("user", "project", "scopes")
-    list_filter = ("project",)
+    list_filter = (OwnProjectFilter,)
     list_select_related = ("user", "project")
     search_fields = ("user__username",)
+
+
+class ActorKindFilter(admin.SimpleListFilter):
+    """The kinds that there can be. Django would look for them in all of the log."""
+
+    title = parameter_name = "actor_kind"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
+        return [(kind.value, kind.value) for kind in Kind if kind is not Kind.ANYONE]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        value = self.value()
+        if value is None:
+            return queryset
+        return queryset.filter(actor_kind=value) if value in set(Kind) else queryset.none()
 
 
 @admin.register(AuditEntry)
@@ -182,7 +198,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     """Who changed what; of all projects, newest first. Nobody edits it."""
 
     list_display = ("at", "actor_kind", "actor", "action", "target_count", "project_id", "address")
-    list_filter = ("actor_kind",)
+    list_filter = (ActorKindFilter,)
     sortable_by = ()
     ordering = ("-pk",)
     search_fields = ("actor", "action")

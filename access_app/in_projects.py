@@ -36,6 +36,13 @@ class ProjectFilter(admin.SimpleListFilter):
         return mine if int(value) == DEFAULT_PROJECT else mine.exclude(of_project=DEFAULT_PROJECT)
 
 
+class OwnProjectFilter(ProjectFilter):
+    """For lists without InProjects, of rows with a project of their own."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return super().queryset(request, queryset.annotate(of_project=F("project_id")))
+
+
 class InProjects(ModelAdmin):
     """A list with the column `project` and, among its filters, ProjectFilter."""
 

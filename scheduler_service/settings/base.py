@@ -68,6 +68,7 @@ AUTHENTICATION_BACKENDS = [
     "access_app.logins.TooManyLogins",
     "django.contrib.auth.backends.ModelBackend",
 ]
+SESSION_ENGINE = "access_app.sessions"
 API_KEYS_REQUIRED = bool(CONFIG.api_keys_required)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "swagger"

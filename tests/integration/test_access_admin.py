@@ -7,10 +7,10 @@ from django.contrib.admin import site
 from django.contrib.auth.models import User
 from django.db import models
 
-from access_app import issuing, projects
+from access_app import audit, issuing, projects
 from access_app.audit import COMMAND
 from access_app.models import ApiKey, Membership, Project
-from access_app.principals import DEFAULT_PROJECT, Scope
+from access_app.principals import DEFAULT_PROJECT, Kind, Scope
 from tests.integration.access import caller, issue, person, project, stored
 from tests.integration.helpers import create
 from tests.integration.test_headers import Inline
@@ -228,3 +228,39 @@ def test_a_membership_is_given_in_the_admin(admin_client):
     sent = {"user": user.pk, "project": project().pk, "scopes": ["tasks:write"]}
     assert admin_client.post(f"{MEMBERS}add/", sent).status_code == 302
     assert Membership.objects.get(user=user).scopes == "tasks:write"
+
+
+@pytest.mark.parametrize("path", [KEYS, MEMBERS])
+def test_lists_are_filtered_by_project_and_by_none_that_there_cannot_be(path, admin_client):
+    mine = issue(within="red").key
+    issue(within="blue")
+    person("ada", within="red")
+    person("bob", within="blue")
+    seen = {KEYS: (mine.prefix, "blue"), MEMBERS: ("ada", "bob")}[path]
+    page = listed(admin_client, path, mine.project_id)
+    assert seen[0] in page
+    assert seen[1] not in page
+    for none in ("9" * 20, "x", "\0", "-1"):
+        assert seen[0] not in listed(admin_client, path, none)
+
+
+def listed(client, path, project_id):
+    answer = client.get(path, {"project": project_id})
+    assert answer.status_code == 200
+    return re.findall(r'<table id="result_list">.*</table>|$', answer.content.decode(), re.DOTALL)[0]
+
+
+def test_the_audit_log_is_filtered_by_what_its_actors_are(admin_client):
+    audit.record(COMMAND, None, "key.create", "key", ["key_of_command"])
+    audit.record(audit.Actor(Kind.KEY, "key_of_key"), None, "task.create", "task", ["x"])
+    path = "/admin/access_app/auditentry/"
+    for kind, others in (
+        ("command", "key_of_key"),
+        ("key", "manage.py"),
+        ("\0", "manage.py"),
+        ("x", "manage.py"),
+    ):
+        answer = admin_client.get(path, {"actor_kind": kind})
+        assert answer.status_code == 200
+        assert others not in answer.content.decode()
+    assert "key_of_key" in admin_client.get(path, {"actor_kind": "key"}).content.decode()
