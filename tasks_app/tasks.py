@@ -1,13 +1,14 @@
 """Celery entry points: fetch, call, return. They are bells, not tasks of the store; Flower is not told of them."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 from celery import Task as CeleryTask
 from celery import shared_task
 from django.conf import settings
 
-from access_app import audit
+from access_app import audit, sessions
 from tasks_app import idempotency, store
 from tasks_app.callbacks import delivery
 from tasks_app.drain import worker
@@ -17,7 +18,7 @@ from tasks_app.portions import go_on, portion
 from tasks_app.rescue import Rescuer
 
 MOST_SLICES = 20
-"""Slices of kept answers per pruning."""
+"""Slices of kept answers, of the audit log and of sessions per pruning."""
 MOST_PRUNINGS = 80
 """Slices per status of one pruning: 20,000 tasks a minute."""
 
@@ -57,9 +58,10 @@ def rescue() -> None:
 
 @shared_task(name="tasks_app.tasks.prune", ignore_result=True, send_events=False)
 def prune(slices: str | int = MOST_PRUNINGS) -> bool:
-    """Delete terminal tasks and kept answers whose retention is over, for a portion of time; whether some may be left.
+    """Delete what is kept no longer: ended tasks, for a portion of time; answers, entries of the audit log, sessions.
 
-    `slices` is how many of each status may still be deleted until beat sends the next pruning.
+    `slices` is how many tasks of each status may still be deleted until beat sends the next pruning. Returns whether
+    some may be left.
     """
     left, is_over, now = int(slices), portion(), store.database_now()
     old = {status: now - timedelta(days=kept) for status, kept in _retention().items() if kept}
@@ -68,9 +70,18 @@ def prune(slices: str | int = MOST_PRUNINGS) -> bool:
         left -= 1
         if is_over():
             return go_on("tasks_app.tasks.prune", str(left))
-    _prune_answers(now)
-    _prune_audit(now)
+    answered_before = now - timedelta(hours=settings.CONFIG.idempotency_hours)
+    _in_slices(partial(idempotency.prune, answered_before))
+    if kept := settings.CONFIG.retention_audit_days:
+        _in_slices(partial(audit.prune, first_id(now - timedelta(days=kept))))
+    _in_slices(partial(sessions.prune, now))
     return False
+
+
+def _in_slices(prune_some: Callable[[], int]) -> None:
+    for _ in range(MOST_SLICES):
+        if not prune_some():
+            break
 
 
 def _retention() -> dict[Status, float]:
@@ -82,20 +93,3 @@ def _retention() -> dict[Status, float]:
         Status.CANCELLED: config.retention_cancelled_days,
         Status.EXPIRED: config.retention_expired_days,
     }
-
-
-def _prune_audit(now: datetime) -> None:
-    kept = settings.CONFIG.retention_audit_days
-    if not kept:
-        return
-    before = first_id(now - timedelta(days=kept))
-    for _ in range(MOST_SLICES):
-        if not audit.prune(before):
-            break
-
-
-def _prune_answers(now: datetime) -> None:
-    before = now - timedelta(hours=settings.CONFIG.idempotency_hours)
-    for _ in range(MOST_SLICES):
-        if not idempotency.prune(before):
-            break

@@ -1,8 +1,14 @@
 """The cookie of a login: whatever it holds, it is at worst nobody's."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
+
+from access_app import sessions
+from tasks_app import store, tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -22,3 +28,13 @@ def test_a_session_is_found_by_the_key_that_its_login_made(settings):
     client = Client()
     client.force_login(User.objects.create_superuser("ada"))
     assert client.get("/tasks/").status_code == 200
+
+
+@pytest.mark.parametrize("most", [1, 1000])
+def test_sessions_that_are_over_are_pruned(monkeypatch, most):
+    monkeypatch.setattr(sessions, "PRUNE_SLICE", most)
+    now = store.database_now()
+    for key, age in (("old", 60), ("older", 3600), ("open", -60)):
+        Session.objects.create(pk=key, session_data="", expire_date=now - timedelta(seconds=age))
+    tasks.prune()
+    assert list(Session.objects.values_list("pk", flat=True)) == ["open"]
