@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib.admin.options import ModelAdmin
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -21,12 +22,26 @@ class BoundedPaginator(Paginator):
         return rows.order_by()[:LONGEST_LIST].count()
 
 
+class LightList(ChangeList):
+    """Reads nothing of the columns that may be large: a list shows none of them."""
+
+    model_admin: "ReadOnlyAdmin"
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        return super().get_queryset(*args, **kwargs).defer(*self.model_admin.heavy)
+
+
 class ReadOnlyAdmin(ModelAdmin):
     """Shows rows, and has no form for them."""
 
+    heavy: tuple[str, ...] = ()
+    """Columns that may be large; `list_display` has none of them."""
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LightList
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False

@@ -15,7 +15,7 @@ from access_app import audit
 from access_app.in_projects import InProjects, ProjectFilter
 from schedules_app import queries, recurrence, store
 from schedules_app.errors import ScheduleError
-from schedules_app.firing import rule_of
+from schedules_app.firing import shown_rule_of
 from schedules_app.models import Backfill, Calendar, Occurrence, TaskSchedule
 from schedules_app.records import Alert
 from schedules_app.recurrence import InvalidRecurrence
@@ -56,6 +56,7 @@ class AlertFilter(admin.SimpleListFilter):
 class TaskScheduleAdmin(InProjects, StoreAdmin):
     """The list of task schedules, newest first."""
 
+    heavy = ("arguments", "buffered")
     list_display = (
         "task_schedule_id",
         "project",
@@ -77,13 +78,13 @@ class TaskScheduleAdmin(InProjects, StoreAdmin):
     actions = ("trigger_schedules", "pause_schedules", "resume_schedules")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TaskSchedule]:
-        return super().get_queryset(request).prefetch_related("calendars")
+        return queries.with_names_of_calendars(super().get_queryset(request))
 
     @admin.display(description="recurrence")
     def recurrence(self, schedule: TaskSchedule) -> str:
         """When it occurs, in words."""
         try:
-            return recurrence.describe(rule_of(schedule))
+            return recurrence.describe(shown_rule_of(schedule))
         except InvalidRecurrence as error:
             return f"cannot be followed: {error}"
 
@@ -223,6 +224,7 @@ class BackfillAdmin(InProjects, OfScheduleAdmin):
 class CalendarAdmin(InProjects, StoreAdmin):
     """Calendars, by name."""
 
+    heavy = ("dates", "rrules")
     list_display = ("name", "project", "description", "revision", "updated_at")
     list_filter = (ProjectFilter,)
     sortable_by = ()

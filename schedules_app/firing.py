@@ -220,6 +220,14 @@ def rule_of(schedule: TaskSchedule, calendars: Iterable[Calendar] | None = None)
     )
 
 
+def shown_rule_of(schedule: TaskSchedule) -> Rule:
+    """The recurrence of a schedule as it is described, with its calendars' names but not their days.
+
+    Raises InvalidRecurrence.
+    """
+    return rule_of(schedule, [Calendar(name=calendar.name) for calendar in schedule.calendars.all()])
+
+
 def _overrides(schedule: TaskSchedule) -> tuple[tuple[datetime, datetime | None], ...]:
     pairs = sorted(schedule.overrides.items())
     return tuple(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Case, F, Model, Q, QuerySet, When
+from django.db.models import Case, F, Model, Prefetch, Q, QuerySet, When
 
 from access_app.principals import DEFAULT_PROJECT
 from schedules_app.models import Backfill, Calendar, Occurrence, TaskSchedule
@@ -60,6 +60,12 @@ def of_project(rows: QuerySet[Owned], project_id: int) -> QuerySet[Owned]:
 def schedules_of(project_id: int) -> QuerySet[TaskSchedule]:
     """A project's task schedules with their calendars, in no order."""
     return of_project(TaskSchedule.objects.prefetch_related("calendars"), project_id)
+
+
+def with_names_of_calendars(schedules: QuerySet[TaskSchedule]) -> QuerySet[TaskSchedule]:
+    """The schedules for a list: of their calendars, which may be large, as much as it shows."""
+    names = Prefetch("calendars", Calendar.objects.only("name"))
+    return schedules.prefetch_related(None).prefetch_related(names)
 
 
 def with_status(schedules: QuerySet[TaskSchedule], statuses: list[str]) -> QuerySet[TaskSchedule]:

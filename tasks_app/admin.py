@@ -16,6 +16,7 @@ from access_app.read_only import LONGEST_LIST, ReadOnlyAdmin
 from tasks_app import store
 from tasks_app.models import Attempt, Callback, Task
 from tasks_app.operations import registered
+from tasks_app.queries import HEAVY
 
 ACTION_SLICE = 1000
 
@@ -99,6 +100,7 @@ class CallbackInline(StoredInline):
 class TaskAdmin(InProjects, StoreAdmin):
     """The list of tasks, newest first."""
 
+    heavy = HEAVY
     list_display = (
         "task_id",
         "project",

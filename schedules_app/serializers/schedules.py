@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from schedules_app import queries, recurrence
 from schedules_app.examples import NEW_SCHEDULE, SCHEDULE
-from schedules_app.firing import rule_of
+from schedules_app.firing import shown_rule_of
 from schedules_app.models import TaskSchedule
 from schedules_app.queries import ScheduleStatus
 from schedules_app.records import Alert
@@ -177,7 +177,7 @@ def _plain(value: Any) -> Any:
 
 def _description(schedule: TaskSchedule) -> str:
     try:
-        return recurrence.describe(rule_of(schedule))
+        return recurrence.describe(shown_rule_of(schedule))
     except InvalidRecurrence as error:
         return f"The rule cannot be followed: {error}"
 

@@ -64,7 +64,7 @@ class ScheduleListView(PagedView):
     heavy = queries.HEAVY
 
     def get_queryset(self) -> QuerySet[TaskSchedule]:
-        return queries.schedules_of(project_of(self.request))
+        return queries.with_names_of_calendars(queries.schedules_of(project_of(self.request)))
 
     def walked(self) -> QuerySet[TaskSchedule] | None:
         """The schedules among which those of the list have to be searched."""

@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,6 +23,8 @@ ALL_CONNECTIONS = 2 * 500
 
 MOST_MIB_MORE = 60
 """What one process may grow by: four bodies at most, their copies, and what any work takes."""
+MOST_MIB_OF_PAGES = 4 * 5 * 8
+"""What one process may grow by for pages: four threads, each with 8 MiB of values, their JSON, and copies of it."""
 
 
 @pytest.fixture
@@ -131,6 +134,22 @@ def test_a_slow_reader_gets_all_of_a_large_answer(web: Web) -> None:
         page = client.answer().json()["results"]
         assert [task["arguments"]["x"] for task in page] == [text] * 20
         assert client.answer().status == 200
+
+
+def test_the_longest_page_of_large_tasks_takes_little_memory_and_next_goes_on(web: Web) -> None:
+    body = b'{"operation": "debug.echo", "queue": "heavy", "arguments": {"x": "%s"}}' % (b"x" * 250_000)
+    for _ in range(240):
+        assert exchange(web.port, post("/tasks/", body)).status == 202
+    before = web.peak_mib()
+    path, seen = "/tasks/?queue=heavy&page_size=1000", 0
+    while path:
+        page = exchange(web.port, head("GET", path)).json()
+        assert 0 < len(page["results"]) <= 33
+        seen += len(page["results"])
+        following = urlsplit(page["next"] or "")
+        path = page["next"] and f"{following.path}?{following.query}"
+    assert seen == 240
+    assert web.peak_mib() - before < MOST_MIB_OF_PAGES
 
 
 @pytest.mark.usefixtures("_bounded")

@@ -13,7 +13,9 @@ from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
 from tasks_app import heavy, store
+from tasks_app.callbacks import delivery
 from tasks_app.lifecycle import Status
+from tasks_app.models import Callback, Task
 from tests.integration.helpers import at, claim, create, ending, new_task
 from tests.integration.http import client, client_of, get
 
@@ -232,14 +234,64 @@ def test_a_page_of_a_schedules_large_tasks_ends_early():
 
 def test_a_page_of_large_calendars_ends_early(monkeypatch):
     monkeypatch.setattr(heavy, "PAGE_BYTES", 40_000)
-    dates = [str(date(2030, 1, 1) + timedelta(days=number)) for number in range(1000)]
     for number in range(7):
-        body = {"name": f"c{number}", "dates": dates, "rrules": []}
-        assert client.post("/calendars/", body, format="json").status_code == 201
+        dates = calendar(f"c{number}")
     found = pages("/calendars/?page_size=1000")
     assert [row["name"] for row in chain(*found)] == [f"c{number}" for number in range(7)]
     assert all(row["dates"] == dates for row in chain(*found))
     assert max(map(len, found)) < 4
+
+
+def test_a_list_of_schedules_reads_of_their_calendars_the_names_only(fetched, admin_client):
+    calendar("holidays")
+    made = [schedule(calendars=["holidays"], roll="next") for _ in range(9)]
+    shown = client.get(f"/task-schedules/{made[0]['task_schedule_id']}/").json()
+    fetched.clear()
+    rows = results(get("/task-schedules/", ordering="created_at"))
+    assert [row["calendars"] for row in rows] == [["holidays"]] * 9
+    assert {row["description"] for row in rows} == {shown["description"]}
+    assert "“holidays”" in shown["description"]
+    assert "“holidays”" in admin_client.get("/admin/schedules_app/taskschedule/").content.decode()
+    assert max(fetched) < 9_000, "a calendar has more than that"
+
+
+def test_the_admins_lists_read_no_large_values(fetched, admin_client):
+    finished([noise(LARGE)] * 9, arguments={"x": noise(LARGE)})
+    for number in range(9):
+        schedule(operation="debug.echo", arguments={"x": noise(LARGE)})
+        calendar(f"c{number}")
+    fetched.clear()
+    for path in ("tasks_app/task", "schedules_app/taskschedule", "schedules_app/calendar"):
+        with CaptureQueriesContext(connection) as queries:
+            answer = admin_client.get(f"/admin/{path}/?all=")
+        assert len(answer.context["cl"].result_list) == 9
+        assert len(queries) < 12, "one for each row"
+    assert max(fetched) < 9_000
+
+
+def test_the_admin_shows_the_large_values_of_one_row(admin_client):
+    [task_id] = finished([noise(LARGE)])
+    assert noise(LARGE) in admin_client.get(f"/admin/tasks_app/task/{task_id}/change/").content.decode()
+
+
+def test_the_log_of_callbacks_reads_nothing_of_what_they_send(fetched):
+    (task_id,) = finished([noise(LARGE)], callback_url="https://hooks.example.com/")
+    delivery.deliver()
+    sends = Callback.objects.get(task_id=task_id).delivery_task_id
+    assert len(noise(LARGE)) <= len(json.dumps(Task.objects.get(pk=sends).arguments))
+    for _ in range(5):
+        store.cancel([sends])
+        sends = store.retry(sends).task_id
+    fetched.clear()
+    assert len(client.get(f"/tasks/{task_id}/callbacks/").json()["results"]) == 6
+    assert sum(fetched) < 2 * LARGE, "the task itself is read"
+
+
+def calendar(name):
+    dates = [str(date(2030, 1, 1) + timedelta(days=number)) for number in range(1000)]
+    body = {"name": name, "dates": dates, "rrules": []}
+    assert client.post("/calendars/", body, format="json").status_code == 201
+    return dates
 
 
 def schedule(**fields):
