@@ -6,6 +6,7 @@ A check raises ValueError with what would do; `config.load` names the variable.
 import importlib.util
 import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -54,9 +55,28 @@ def _is_level(value: str) -> str:
     return value.upper()
 
 
+def _is_split(url: str) -> bool:
+    """Whether a character that ends the part with the password stands in that itself."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return True
+    behind = parts.path + parts.fragment + ("" if parts.path else parts.query)
+    return bool(parts.netloc) and "@" not in parts.netloc and "@" in behind
+
+
+def _check_whole(url: str) -> None:
+    # A library's error would quote what it took for the port: some of the password, where nothing can redact it.
+    if _is_split(url):
+        raise ValueError("its port cannot be read; write / # ? @ of a password as %2F %23 %3F %40")
+
+
 def _is_broker(value: str) -> str:
     if value not in {"", "none"} and not value.startswith(BROKER_SCHEMES):
         raise ValueError(f"say none, or start it with one of {', '.join(BROKER_SCHEMES)}")
+    for url in value.split(";"):
+        _check_whole(url)
     return value
 
 
@@ -69,12 +89,14 @@ def _is_rate(value: float) -> float:
 def _is_redis(value: str) -> str:
     if value and not value.startswith(REDIS_SCHEMES):
         raise ValueError("start it with redis://, rediss:// or redis+socket://")
+    _check_whole(value)
     return value
 
 
 def _is_database(value: str) -> str:
     if value and not re.match(r"^(postgres|postgresql|sqlite)://", value):
         raise ValueError("start it with postgres:// or sqlite://")
+    _check_whole(value)
     return value
 
 
