@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.contrib.admin.options import ModelAdmin
 from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
 from access_app import audit
+from access_app.lookups import StrictLookups
 from access_app.models import ApiKey, Project
 
 NAMES = {"apikey": "key"}
@@ -27,7 +27,7 @@ def _record(request: HttpRequest, row: Model, deed: str, message: Any = None) ->
     audit.record(actor, project_id, f"{kind}.{deed}", kind, [name], id=str(row.pk), change=message)
 
 
-class Audited(ModelAdmin):
+class Audited(StrictLookups):
     """A mixin. Django calls these three for whatever its pages and actions add, change and delete."""
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:

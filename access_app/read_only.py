@@ -2,12 +2,13 @@
 
 from typing import Any, cast
 
-from django.contrib.admin.options import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+
+from access_app.lookups import StrictLookups
 
 LONGEST_LIST = 10_000
 """Rows that a list shows over all its pages; filters and the search reach the others."""
@@ -31,7 +32,7 @@ class LightList(ChangeList):
         return super().get_queryset(*args, **kwargs).defer(*self.model_admin.heavy)
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(StrictLookups):
     """Shows rows, and has no form for them."""
 
     heavy: tuple[str, ...] = ()
