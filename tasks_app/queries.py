@@ -12,8 +12,12 @@ from django.db.models.expressions import RawSQL
 
 from access_app.principals import DEFAULT_PROJECT
 from scheduler_service.config import CALLBACK_QUEUE
+from scheduler_service.postgresql.reading import Spelled
 from tasks_app.lifecycle import Status
 from tasks_app.models import Attempt, Task
+
+_TASK = Spelled(Task, "WHERE task_id = %s AND project_id = %s")
+_ATTEMPTS = Spelled(Attempt, "WHERE task_id = %s ORDER BY fence")
 
 HEAVY = ("arguments", "result", "error")
 """Columns of tasks that may be large."""
@@ -62,7 +66,9 @@ def count_waiting(project_id: int, most: int) -> int:
 
 def find(task_id: UUID, project_id: int) -> Task | None:
     """The task of a project with this id."""
-    return Task.objects.filter(task_id=task_id, project_id=project_id).first()
+    if connection.vendor != "postgresql":
+        return Task.objects.filter(task_id=task_id, project_id=project_id).first()
+    return next(iter(_TASK.read(task_id, project_id)), None)
 
 
 def with_tag(tasks: QuerySet[Task], tag: str) -> QuerySet[Task]:
@@ -75,11 +81,18 @@ def with_tag(tasks: QuerySet[Task], tag: str) -> QuerySet[Task]:
 
 def attempts_of(task: Task) -> list[Attempt]:
     """The task's attempts, oldest first; the running one, which has no row yet, is made from the task's row."""
-    ended = list(Attempt.objects.filter(task_id=task.pk).order_by("fence"))
+    # Whatever was claimed has a fence: mostly it is asked for a task that waits, or has ended at its first attempt.
+    ended = _ended(task.pk) if task.fence else []
     if task.status != Status.STARTED:
         return ended
     # The task was read first: its attempt may have ended since, and must not be shown twice.
     return [*(attempt for attempt in ended if attempt.fence < task.fence), _running(task)]
+
+
+def _ended(task_id: UUID) -> list[Attempt]:
+    if connection.vendor != "postgresql":
+        return list(Attempt.objects.filter(task_id=task_id).order_by("fence"))
+    return _ATTEMPTS.read(task_id)
 
 
 def _running(task: Task) -> Attempt:

@@ -202,7 +202,8 @@ class TaskDetailSerializer(TaskSerializer):
         swagger_schema_fields = {"required": [*TASK, "attempts"]}
 
     def to_representation(self, instance: Task) -> dict[str, Any]:
-        attempts = AttemptSerializer(queries.attempts_of(instance), many=True).data
+        found = queries.attempts_of(instance)
+        attempts = AttemptSerializer(found, many=True).data if found else []
         return {**super().to_representation(instance), "attempts": attempts}
 
 
