@@ -179,12 +179,12 @@ class MembershipAdmin(Audited):
 
 
 class ActorKindFilter(admin.SimpleListFilter):
-    """The kinds that there can be. Django would look for them in all of the log."""
+    """All kinds: refused logins are of `anyone`. Django would look for them in all of the log."""
 
     title = parameter_name = "actor_kind"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
-        return [(kind.value, kind.value) for kind in Kind if kind is not Kind.ANYONE]
+        return [(kind.value, kind.value) for kind in Kind]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         value = self.value()

@@ -40,7 +40,6 @@ class Kind(StrEnum):
     KEY = "key"
     USER = "user"
     COMMAND = "command"
-    SYSTEM = "system"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

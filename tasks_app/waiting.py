@@ -33,7 +33,7 @@ class TooManyWaiting(APIException):
         noun = "task" if asked == 1 else "tasks"
         more = f"{asked} {noun} more"
         if owed:
-            more += f" ({owed} are still to be created by running backfills)"
+            more += f", beside {owed} that running backfills have still to create"
         super().__init__(
             f"With {more}, over {most} tasks of this project would wait to be run, which is this key's "
             "limit; send the same request again later, or fewer tasks at once."

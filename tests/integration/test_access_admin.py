@@ -265,6 +265,13 @@ def test_the_audit_log_is_filtered_by_what_its_actors_are(admin_client):
     assert "key_of_key" in admin_client.get(path, {"actor_kind": "key"}).content.decode()
 
 
+def test_every_kind_of_actor_that_leaves_entries_can_be_chosen_in_the_audit_log(admin_client):
+    page = admin_client.get("/admin/access_app/auditentry/").content.decode()
+    offered = set(re.findall(r"\?actor_kind=(\w+)", page))
+    # Refused logins are of `anyone`.
+    assert offered == {"anyone", "key", "user", "command"}
+
+
 @pytest.mark.parametrize(
     "place",
     ["access_app/auditentry/?actor", "access_app/apikey/?name", "tasks_app/task/?worker", "auth/user/?email"],
