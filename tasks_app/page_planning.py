@@ -11,6 +11,8 @@ from scheduler_service.errors import QueryError
 MOST_MILLISECONDS = 2_000
 """What PostgreSQL may take for a page in an order other than that of creation."""
 _CANCELED = "57014"
+_NO_JIT = "SET LOCAL jit = off"
+"""To compile a statement of so many columns takes longer than a page, and what looks expensive would be compiled."""
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def in_index_order(*, is_needed: bool) -> Iterator[None]:
         yield
         return
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; {_NO_JIT}")
         yield
 
 
@@ -32,7 +34,7 @@ def in_time(*, is_limited: bool) -> Iterator[None]:
         return
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {MOST_MILLISECONDS}")
+            cursor.execute(f"SET LOCAL statement_timeout = {MOST_MILLISECONDS}; {_NO_JIT}")
             yield
     except OperationalError as error:
         if getattr(error.__cause__, "pgcode", None) != _CANCELED:
