@@ -5,7 +5,7 @@ in portions until there is enough.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
@@ -19,21 +19,26 @@ PAGE_BYTES = 8 * 2**20
 """The large values of a page are no more than this, in bytes of JSON, or one row's."""
 LIGHT_BYTES = 2_000
 """Values of more than this are large. Of a smaller row PostgreSQL compresses nothing and moves nothing out."""
-PORTION = 8
-"""So many rows with large values are read at once; those beyond the end of the page for nothing."""
-
 # What `json.loads` does after some questions, which take longer than a small value: a database's JSON begins at once.
 _decode = json.JSONDecoder().raw_decode
 
-_LATER = object()
-"""Stands for a large value that is still to be read."""
-# In place of a large value the statement answers an empty text, which is no JSON. Of a compressed one nothing less
-# than all of it would tell how large it is.
+# In place of a large value the statement answers this sign, with which no JSON begins, the bytes that it takes in the
+# table, and how many times as many it may be: how large a compressed one is, only decompressing all of it would tell.
+_SIGN = "~"
 _LIGHT = {
-    "postgresql": "CASE WHEN pg_column_size({0}) > {1} OR pg_column_compression({0}) IS NOT NULL THEN ''"
+    "postgresql": "CASE WHEN pg_column_size({0}) > {1} OR pg_column_compression({0}) IS NOT NULL"
+    " THEN '~' || pg_column_size({0})"
+    " || CASE pg_column_compression({0}) WHEN 'pglz' THEN ' 88' WHEN 'lz4' THEN ' 255' ELSE ' 1' END"
     " ELSE {0}::text END",
-    "sqlite": "CASE WHEN length({0}) > {1} THEN '' ELSE {0} END",
+    "sqlite": "CASE WHEN length({0}) > {1} THEN '~' || length({0}) || ' 1' ELSE {0} END",
 }
+
+
+class _Large(NamedTuple):
+    """Stands for a large value that is still to be read, or for those of a row, by about how many bytes they have."""
+
+    least: int
+    most: int
 
 
 class Filled(NamedTuple):
@@ -73,23 +78,50 @@ def fill(rows: Sequence[Any], names: Sequence[str]) -> Filled:
     return Filled(len(rows), gone)
 
 
-def _lacking(rows: Sequence[Any], names: Sequence[str]) -> list[int]:
+def _lacking(rows: Sequence[Any], names: Sequence[str]) -> list[tuple[int, _Large]]:
+    """The places of the rows that lack large values, with their sizes."""
     if not names:
         return []
     values = attrgetter(names[0], *names)  # of one name alone it would be no tuple
-    return [place for place, row in enumerate(rows) if _LATER in values(row)]
+    places = [at for at, row in enumerate(rows) if any(type(value) is _Large for value in values(row))]
+    return [(at, _sum(getattr(rows[at], name) for name in names)) for at in places]
+
+
+def _sum(values: Iterable[Any]) -> _Large:
+    large = [value for value in values if type(value) is _Large]
+    return _Large(sum(one.least for one in large), sum(one.most for one in large))
 
 
 def _in_portions(
-    rows: Sequence[Any], places: Sequence[int], names: Sequence[str]
+    rows: Sequence[Any], lacking: Sequence[tuple[int, _Large]], names: Sequence[str]
 ) -> Iterator[tuple[int, tuple[str | None, ...] | None]]:
     """Each of the places, with the values of these columns in its row as texts; None if the row is gone."""
-    for start in range(0, len(places), PORTION):
-        portion = places[start : start + PORTION]
-        stored = type(rows[portion[0]])._default_manager.filter(pk__in=[rows[at].pk for at in portion])
-        texts = {pk: found for pk, *found in stored.values_list("pk", *(Cast(n, TextField()) for n in names))}
-        for at in portion:
-            yield at, texts.pop(rows[at].pk, None)
+    room = PAGE_BYTES
+    while lacking:
+        portion = _portion(lacking, room)
+        texts = _texts([rows[place] for place, _ in portion], names)
+        for place, _ in portion:
+            found = texts.pop(rows[place].pk, None)
+            room -= sum(map(_size, found or ()))
+            yield place, found
+        lacking = lacking[len(portion) :]
+
+
+def _portion(lacking: Sequence[tuple[int, _Large]], room: int) -> Sequence[tuple[int, _Large]]:
+    """What to read at once: at least one, and no more than may fit, nor, however it was compressed, than a page."""
+    least = most = 0
+    for count, (_, size) in enumerate(lacking):
+        least, most = least + size.least, most + size.most
+        if count and (least > room or most > PAGE_BYTES):
+            return lacking[:count]
+    return lacking
+
+
+def _texts(rows: Sequence[Any], names: Sequence[str]) -> dict[Any, tuple[str | None, ...]]:
+    stored = type(rows[0])._default_manager.filter(pk__in=[row.pk for row in rows])
+    return {
+        pk: found for pk, *found in stored.values_list("pk", *(Cast(name, TextField()) for name in names))
+    }
 
 
 def _size(text: str | None) -> int:
@@ -101,7 +133,7 @@ def _size(text: str | None) -> int:
 def _complete(row: Any, names: Sequence[str], texts: Sequence[str | None]) -> None:
     # Only what is missing: the rest is of the moment at which the row was found to be of the list.
     for name, text in zip(names, texts, strict=True):
-        if getattr(row, name) is _LATER:
+        if type(getattr(row, name)) is _Large:
             setattr(row, name, _value(text))
 
 
@@ -155,4 +187,9 @@ def _readers(usual: Any, expression: Any) -> Any:
 def _light(text: str | None, expression: Any, connection: Any) -> Any:
     if text is None:
         return None
-    return _decode(text)[0] if text else _LATER
+    return _large(text) if text[0] == _SIGN else _decode(text)[0]
+
+
+def _large(text: str) -> _Large:
+    size, times = map(int, text[1:].split())
+    return _Large(size, size * times)
