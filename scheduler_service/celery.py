@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils.log import configure_logging
 
-from scheduler_service import telemetry
+from scheduler_service import garbage, telemetry
 from scheduler_service.metrics import server as metrics_server
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_service.settings.development")
@@ -41,3 +41,8 @@ def _serve_metrics(**kwargs: Any) -> None:
 @worker_process_init.connect(weak=False)
 def _trace(**kwargs: Any) -> None:
     telemetry.trace(settings.CONFIG)
+
+
+@worker_process_init.connect(weak=False)
+def _settle(**kwargs: Any) -> None:
+    garbage.settle()

@@ -16,6 +16,7 @@ django.setup()
 
 from django.db.models import Max  # noqa: E402 - Django first
 
+from scheduler_service import garbage  # noqa: E402
 from schedules_app import store  # noqa: E402
 from schedules_app.models import TaskSchedule  # noqa: E402
 from schedules_app.records import NewSchedule  # noqa: E402
@@ -113,6 +114,7 @@ def _new(number: int, starts_at: datetime, kind: Fields) -> NewSchedule:
 
 def fire(seconds: float) -> None:
     """Fire until none is due, as the tick does; prints how many schedules in how many seconds."""
+    garbage.settle()  # as the scheduler worker's processes
     last = TaskSchedule.objects.aggregate(last=Max("next_run_at"))["last"] or database_now()
     now = last + timedelta(seconds=1)
     began, schedules, tasks = time.monotonic(), 0, 0
