@@ -41,9 +41,21 @@ ACTIONS = tuple(f"{kind}.{deed}" for kind, deeds in _DEEDS.items() for deed in d
 """Every action that an entry may have."""
 ACTIONS_IN_SHORT = "; ".join(f"{kind}.{', .'.join(deeds)}" for kind, deeds in _DEEDS.items())
 """For people: `task.create, .cancel…`."""
+_COLUMNS = (
+    *("entry_id", "project_id", "actor", "actor_kind", "action", "target_type", "target_ids", "target_count"),
+    *("request_id", "address", "details"),
+)
+# Through the model it would take half as long as to create a task. The names of the parameters are no other
+# statement's, since a store sends it together with one of its own.
+_INSERT = (
+    f"INSERT INTO access_audit_entry ({', '.join(_COLUMNS)}) "  # noqa: S608 - constant names
+    f"VALUES ({', '.join(f'%(audit_{name})s' for name in _COLUMNS)})"
+)
 MOST_IDS = 20
 PRUNE_SLICE = 1000
 
+Statement = tuple[str, dict[str, Any]]
+"""A statement with named parameters, and these."""
 Note = Callable[..., None]
 """`note(action, target_type, ids, **details)`: an entry, unless there are no ids."""
 
@@ -94,31 +106,49 @@ def record(
     `details` are small: names of fields, ids, times.
     """
     targets = list(ids)
-    if not targets:
-        return
-    _insert(
-        entry_id=new_id() if connection.features.has_native_uuid_field else new_id().hex,
-        project_id=project_id,
-        actor=actor.name[:150],
-        actor_kind=actor.kind.value,
-        action=action,
-        target_type=target_type,
-        target_ids=json.dumps([str(one) for one in targets[:MOST_IDS]]),
-        target_count=len(targets),
-        request_id=actor.request_id,
-        address=actor.address,
-        details=json.dumps({name: _plain(value) for name, value in details.items() if value is not None}),
-    )
+    if targets:
+        _insert(_values(actor, project_id, action, target_type, targets, details))
 
 
-def _insert(**columns: Any) -> None:
-    # The names are this module's own. Through the model it would take half as long as to create a task.
-    names, places = ", ".join(columns), ", ".join(["%s"] * len(columns))
+def along(request: Request, action: str, target_type: str, ids: Iterable[Any]) -> list[Statement]:
+    """The statement that writes an entry, for a store to send along with its own, in one way to the database.
+
+    For a change that happens to just these ids, or fails. For nobody in particular there is none.
+    """
+    principal = principal_of(request)
+    if principal.kind is Kind.ANYONE:
+        return []
+    return [(_INSERT, _values(actor_of(request), principal.project_id, action, target_type, list(ids), {}))]
+
+
+def _values(
+    actor: Actor,
+    project_id: int | None,
+    action: str,
+    target_type: str,
+    targets: list[Any],
+    details: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "audit_entry_id": new_id() if connection.features.has_native_uuid_field else new_id().hex,
+        "audit_project_id": project_id,
+        "audit_actor": actor.name[:150],
+        "audit_actor_kind": actor.kind.value,
+        "audit_action": action,
+        "audit_target_type": target_type,
+        "audit_target_ids": json.dumps([str(one) for one in targets[:MOST_IDS]]),
+        "audit_target_count": len(targets),
+        "audit_request_id": actor.request_id,
+        "audit_address": actor.address,
+        "audit_details": json.dumps(
+            {name: _plain(value) for name, value in details.items() if value is not None}
+        ),
+    }
+
+
+def _insert(values: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO access_audit_entry ({names}) VALUES ({places})",  # noqa: S608
-            list(columns.values()),
-        )
+        cursor.execute(_INSERT, values)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import connection
@@ -11,6 +11,9 @@ from tasks_app import arrays, prepared
 from tasks_app.arrays import Row
 from tasks_app.lifecycle import initial_status
 from tasks_app.records import Alike
+
+Statement = tuple[str, dict[str, Any]]
+"""A statement with named parameters, and these: its own names, which no other one has."""
 
 # What a new task sets; the other columns start as NULL, or as these constants.
 NEW = {
@@ -93,11 +96,24 @@ def insert(rows: Sequence[Row]) -> None:
         cursor.execute(_statement(), _parameters(rows))
 
 
-def insert_now(rows: Sequence[Row]) -> datetime:
-    """As `insert`, for rows that may leave `status`, `run_at` and `created_at` open; the moment that settled them."""
-    parameters = dict(zip(_PARAMETERS, _parameters(rows), strict=True))
-    [(moment,)] = prepared.run([_POSTGRES_NOW], parameters, pinned=False)
+def insert_now(rows: Sequence[Row], along: Sequence[Statement] = ()) -> datetime:
+    """As `insert`, for rows that may leave `status`, `run_at` and `created_at` open; the moment that settled them.
+
+    What goes along happens with it or not at all, and reads no table.
+    """
+    parameters: dict[str, Any] = dict(zip(_PARAMETERS, _parameters(rows), strict=True))
+    for _, others in along:
+        parameters.update(others)
+    statements = [*(text for text, _ in along), _POSTGRES_NOW]
+    [(moment,)] = prepared.run(statements, parameters, pinned=False)
     return cast("datetime", moment)
+
+
+def send(statements: Sequence[Statement]) -> None:
+    """Run what goes along one by one, where it cannot go in the same message. In the caller's transaction."""
+    with connection.cursor() as cursor:
+        for text, parameters in statements:
+            cursor.execute(text, parameters)
 
 
 def insert_alike(new: Alike) -> datetime:

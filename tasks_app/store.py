@@ -50,19 +50,22 @@ def database_now() -> datetime:
     return sql.clock()
 
 
-def create(new: Sequence[NewTask], now: datetime | None = None) -> list[Task]:
+def create(
+    new: Sequence[NewTask], now: datetime | None = None, along: Sequence[insertion.Statement] = ()
+) -> list[Task]:
     """Store tasks in one INSERT; after the commit, ring each queue that got work that is due.
 
     Where an unfinished task has an item's `unique_key` already, that one stands in its place in the answer.
+    What goes `along` is written in the same commit, and on PostgreSQL in the same message: for tasks without keys.
     """
     if not new:
         return []
     tasks = [rows.new_row(item) for item in new]
     # One statement is a transaction of its own: BEGIN and COMMIT would be two more ways to the database.
     is_free = all(task.unique_key is None for task in tasks)
-    insert = _insert if is_free else _insert_where_free
+    insert = partial(_insert, along=along) if is_free else _insert_where_free
     # Inside another one it needs no savepoint: what fails it fails the whole.
-    is_alone = is_free and not connection.in_atomic_block
+    is_alone = is_free and not connection.in_atomic_block and (not along or _settles(now))
     with nullcontext() if is_alone else transaction.atomic(savepoint=not is_free):
         others = insert(tasks, now)
         stored = [others.get(task.task_id, task) for task in tasks]
@@ -252,12 +255,20 @@ def ring_waiting() -> int:
     return len(queues)
 
 
-def _insert(tasks: list[Task], now: datetime | None) -> dict[UUID, Task]:
+def _settles(now: datetime | None) -> bool:
+    """Whether the INSERT itself says the moment of creation: then it is the only statement."""
+    return now is None and insertion.has_clock()
+
+
+def _insert(
+    tasks: list[Task], now: datetime | None, along: Sequence[insertion.Statement] = ()
+) -> dict[UUID, Task]:
     """Insert tasks without keys; there is no other in the place of any."""
-    if now is None and insertion.has_clock():
-        rows.settle(tasks, insertion.insert_now([rows.columns(task) for task in tasks]))
+    if _settles(now):
+        rows.settle(tasks, insertion.insert_now([rows.columns(task) for task in tasks], along))
     else:
         rows.settle(tasks, now or database_now())
+        insertion.send(along)
         insertion.insert([rows.columns(task) for task in tasks])
     return {}
 

@@ -80,6 +80,9 @@ def _prepare_task(request: Request) -> Write:
 
 def _create_task(request: Request, new: NewTask) -> Response:
     waiting.check(request, 1)
+    if new.unique_key is None:
+        along = audit.along(request, "task.create", "task", [new.task_id])
+        return _accepted(request, *store.create([new], along=along))
     with audit.changing(request) as note:
         [task] = store.create([new])
         is_new = task.task_id == new.task_id

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib import admin
@@ -10,12 +11,15 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from access_app import audit
 from access_app.audited import Audited
 from access_app.models import AuditEntry, Project
 from access_app.principals import DEFAULT_PROJECT, Scope
+from tasks_app import views
 from tasks_app.admin import StoreAdmin
+from tasks_app.records import NewTask
 from tests.integration.access import browser, caller, person, project
 from tests.integration.auditing import ECHO, SECRET, TASK, Calls, actions, last
 from tests.integration.http import MISSING_ID, problem
@@ -129,15 +133,39 @@ def test_a_repetition_leaves_no_second_entry(call):
     ] * 3
 
 
-def test_entry_and_change_are_one_transaction(call, monkeypatch):
-    def fail(*args, **values):
-        raise RuntimeError
+REFUSED = "INSERT INTO access_audit_entry (entry_id) VALUES (%(audit_entry_id)s)"
+"""An entry that the table does not take."""
 
-    monkeypatch.setattr(audit, "_insert", fail)
-    problem(call.client.post("/tasks/", TASK, format="json"), 500)
+
+@pytest.mark.django_db(transaction=True)
+def test_entry_and_change_are_one_transaction(call, monkeypatch):
+    monkeypatch.setattr(audit, "_INSERT", REFUSED)
+    for body in (TASK, {**TASK, "unique_key": "a"}):
+        problem(call.client.post("/tasks/", body, format="json"), 500)
     problem(call.client.post("/tasks/batch-request/", [TASK] * 3, format="json"), 500)
     monkeypatch.undo()
     assert call("GET", "/tasks/")["results"] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_cannot_be_stored_leaves_no_entry(call, monkeypatch):
+    taken = uuid7()
+    monkeypatch.setattr(views, "NewTask", partial(NewTask, task_id=taken))
+    call("POST", "/tasks/", TASK)
+    problem(call.client.post("/tasks/", TASK, format="json"), 500)
+    assert [entry.target_ids for entry in AuditEntry.objects.all()] == [[str(taken)]]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no ways to be saved")
+@pytest.mark.django_db(transaction=True)
+def test_a_task_and_its_entry_go_to_the_database_in_one_way(call):
+    call.task()  # prepares the statements, and notes the use of the key
+    with CaptureQueriesContext(connection) as seen:
+        call.task()
+    key, write = [query["sql"] for query in seen.captured_queries]
+    assert "access_api_key" in key
+    assert write.count("EXECUTE") == 2
+    assert actions() == ["task.create"] * 2
 
 
 def test_neither_arguments_nor_secrets_stand_in_an_entry(call):
