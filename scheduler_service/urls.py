@@ -16,6 +16,7 @@ from scheduler_service.audit import AuditListView
 from scheduler_service.errors import DETAILS, problem_response
 from scheduler_service.health_views import LiveView, ReadyView
 from scheduler_service.metrics.views import MetricsView
+from scheduler_service.remembered_document import RememberedGenerator
 
 api: list[Any] = [
     path("", include("tasks_app.urls")),
@@ -35,6 +36,7 @@ admin.site.index_title = "Administration"
 swagger = get_schema_view(
     public=True,
     patterns=documented,
+    generator_class=RememberedGenerator,
     authentication_classes=[SessionAuthentication],
     permission_classes=[],
 )

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from tests.integration.http import get
+from scheduler_service.urls import RememberedGenerator
+from tests.integration.http import client, get
 
 pytestmark = pytest.mark.django_db
 
@@ -116,3 +117,29 @@ def test_a_body_is_required_where_one_is_needed(document: dict[str, Any]) -> Non
         if one["in"] == "body" and not one["required"]
     ]
     assert sorted(optional) == [f"task_schedules_{action}" for action in ("pause", "resume", "trigger")]
+
+
+def test_the_document_is_drawn_up_once_and_tells_each_reader_the_host_he_asked(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ALLOWED_HOSTS = ["one.example", "two.example"]
+    drawn = []
+
+    def whole(*given: Any, **named: Any) -> Any:
+        drawn.append(given)
+        return draw_up(*given, **named)
+
+    base = RememberedGenerator.__base__
+    draw_up = base.get_schema
+    monkeypatch.setattr(RememberedGenerator, "known", {})
+    monkeypatch.setattr(base, "get_schema", whole)
+    first, second = (client.get("/swagger.json", HTTP_HOST=host) for host in settings.ALLOWED_HOSTS)
+    over_tls = client.get("/swagger.json", HTTP_HOST="two.example", secure=True)
+    assert len(drawn) == 1
+    assert (first.json()["host"], second.json()["host"]) == ("one.example", "two.example")
+    assert (second.json()["schemes"], over_tls.json()["schemes"]) == (["http"], ["https"])
+    one, two = ({**answer.json(), "host": ""} for answer in (first, second))
+    assert one == two
+    settings.CONFIG = settings.CONFIG.model_copy(update={"batch_max_tasks": 3})
+    client.get("/swagger.json", HTTP_HOST="one.example")
+    assert len(drawn) == 2
