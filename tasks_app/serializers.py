@@ -10,7 +10,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from tasks_app import queries
 from tasks_app.defaults import backoff_of
-from tasks_app.examples import NEW_TASK, TASK
+from tasks_app.examples import ATTEMPT, NEW_TASK, TASK
 from tasks_app.fields import (
     ArgumentsField,
     InstantField,
@@ -188,8 +188,10 @@ class AttemptSerializer(serializers.Serializer):
     error = ErrorField(read_only=True, allow_null=True)
 
     def to_representation(self, instance: Attempt) -> dict[str, Any]:
-        # A running attempt has no outcome, and a choice field would show the column's empty text for it.
-        return {**super().to_representation(instance), "outcome": instance.outcome or None}
+        # As for a task: DRF makes a serializer's fields anew for each answer, which takes longer than to read the rows.
+        shown = {name: _plain(getattr(instance, name)) for name in ATTEMPT}
+        # A running attempt has no outcome; the column has an empty text for it.
+        return {**shown, "outcome": shown["outcome"] or None}
 
 
 class TaskDetailSerializer(TaskSerializer):

@@ -4,8 +4,9 @@ import uuid
 
 import pytest
 
-from tasks_app import store
+from tasks_app import queries, store
 from tasks_app.lifecycle import Outcome, Status
+from tasks_app.serializers import AttemptSerializer
 from tests.integration.helpers import at, claim, create, ending
 from tests.integration.http import MISSING_ID, client, faults, get, problem
 
@@ -43,6 +44,16 @@ def test_attempts_are_shown_oldest_first_with_the_running_one_last():
     attempts = read(task_id)["attempts"]
     assert [(one["number"], one["outcome"]) for one in attempts] == [(1, "ERROR"), (2, None)]
     assert attempts[0]["error"] == {"code": "boom"}
+
+
+def test_an_attempt_shows_what_its_fields_make_of_it():
+    (task_id,) = create()
+    failure = ending(claim(now=at(0))[0], Status.RETRY, outcome=Outcome.ERROR, error={"code": "boom"})
+    store.finish([failure], at(1))
+    [attempt] = queries.attempts_of(queries.find(task_id, 1))
+    fields = AttemptSerializer().fields
+    expected = {name: field.to_representation(getattr(attempt, name)) for name, field in fields.items()}
+    assert read(task_id)["attempts"] == [expected]
 
 
 def test_a_finished_task_shows_its_result_and_when():
