@@ -12,6 +12,7 @@ from unittest import mock
 from zoneinfo import ZoneInfo
 
 import dateutil.rrule as plain
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,8 @@ from tests.unit.rrule_cases import (
 )
 
 
-@settings(QUIET, max_examples=1_000)
+@pytest.mark.timeout(300)  # some 20 s alone, and much longer beside tests that load the machine
+@settings(QUIET, max_examples=500)
 @given(cases())
 def test_entered_anywhere_a_rule_goes_on_as_dateutil_does_from_its_beginning(
     case: tuple[Recur, datetime, datetime],
