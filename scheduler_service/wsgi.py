@@ -39,9 +39,11 @@ def settle() -> None:
     """
     from django.urls import get_resolver
 
+    from scheduler_service import garbage
+
     _ = get_resolver().url_patterns
     gc.collect()
-    gc.freeze()
+    garbage.settle()
 
 
 def trace() -> None:
