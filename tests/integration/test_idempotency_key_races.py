@@ -35,11 +35,11 @@ class Held:
         self.reached, self.go = threading.Event(), threading.Event()
         self.function = function
 
-    def __call__(self, *args):
+    def __call__(self, *args, **named):
         if not self.reached.is_set():
             self.reached.set()
             assert self.go.wait(timeout=30)
-        return self.function(*args)
+        return self.function(*args, **named)
 
 
 @contextmanager

@@ -245,7 +245,8 @@ def test_a_page_of_large_calendars_ends_early(monkeypatch):
 
 def test_a_list_of_schedules_reads_of_their_calendars_the_names_only(fetched, admin_client):
     calendar("holidays")
-    made = [schedule(calendars=["holidays"], roll="next") for _ in range(9)]
+    alike = {"calendars": ["holidays"], "roll": "next", "starts_at": "2026-01-01T00:00:00Z"}
+    made = [schedule(**alike) for _ in range(9)]
     shown = client.get(f"/task-schedules/{made[0]['task_schedule_id']}/").json()
     fetched.clear()
     rows = results(get("/task-schedules/", ordering="created_at"))
